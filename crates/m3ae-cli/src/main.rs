@@ -1,0 +1,2 @@
+//! The m3ae binary: pretrain, parity and data commands.
+fn main() {}

@@ -1,0 +1,1 @@
+//! From the data sets' folders to images, token ids and batches.

@@ -1,0 +1,1 @@
+//! Tokenization, answer normalisation and vocabularies.

@@ -1,0 +1,1 @@
+//! Objectives, optimiser groups, schedule, training loop and run folders.
