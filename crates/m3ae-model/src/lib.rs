@@ -1,1 +1,51 @@
-//! x
+//! The M3AE network (Chen et al., MICCAI 2022): CLIP vision encoder, RoBERTa/BERT text encoder, co-attention fusion,
+//! masked-image decoder and prediction heads, on Burn tensors.
+//!
+//! ```text
+//! image  [B, 3, S, S] ─ VisionEncoder ─ [B, 1+K, Dv] ─ proj + type 1 ─┐
+//!                                                                    ├─ co-attention × 6 ─ poolers ─ cls [B, 2D] ─ heads
+//! tokens [B, L] ─────── TextEncoder ─── [B, L, Dt] ─── proj + type 0 ─┘
+//! ```
+//!
+//! The crate knows tensors only: no files, no randomness but initial weights and dropout, no loss. Every module follows
+//! `Config -> init(&device) -> forward`, and field names are the reference implementation's parameter names.
+//! Numbers in the documentation refer to the paper's sections and to the project's specification ("spec").
+//!
+//! ```
+//! use burn::prelude::*;
+//! use m3ae_model::M3aeConfig;
+//!
+//! let device = Device::default();
+//! let model = M3aeConfig::m3ae_small().init(&device)?;
+//! let image = Tensor::<4>::zeros([1, 3, 64, 64], &device); // normalised as CLIP's images are
+//! let ids = Tensor::<2, Int>::from_data([[0, 17, 42, 2]], &device);
+//! let features = model.forward(image, ids.clone(), ids.ones_like());
+//! assert_eq!(features.cls.dims(), [1, 256]); // pooled text and image
+//! # Ok::<(), m3ae_model::ConfigError>(())
+//! ```
+
+mod config;
+mod fusion;
+mod heads;
+mod layers;
+mod m3ae;
+mod mim;
+mod text;
+mod vision;
+
+pub use config::{
+    CLIP_HEAD_WIDTH, ClipVisionConfig, ConfigError, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig,
+    TextFamily,
+};
+pub use fusion::{CoAttentionMaps, FusionInput, FusionOutput, Pooler};
+pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
+pub use layers::{INIT_STD, padding_bias};
+pub use m3ae::{M3ae, MultiModalFeatures};
+pub use mim::{MimHead, VisiblePatches, mim_target, patch_moments, patchify, unpatchify};
+pub use text::{
+    BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOutput, TextEmbeddings,
+    TextEncoder, TextEncoding, TextLayers,
+};
+pub use vision::{
+    ClipAttention, ClipBlock, ClipMlp, ClipTransformer, ClipVisual, ImageEncoding, PatchConv, VisionEncoder,
+};

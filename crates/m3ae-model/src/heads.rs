@@ -1,0 +1,92 @@
+//! The prediction heads (spec 1.5).
+
+use burn::module::Param;
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::prelude::*;
+use burn::tensor::activation::gelu;
+
+use crate::fusion::FUSION_EPSILON;
+use crate::layers::{linear, linear_without_bias};
+
+/// dense -> GELU -> layer norm.
+#[derive(Module, Debug)]
+pub struct MlmTransform {
+    /// `D -> D`.
+    pub dense: Linear,
+    /// Epsilon 1e-12.
+    pub layer_norm: LayerNorm,
+}
+
+/// Masked language modelling: scores over the vocabulary for each token state.
+#[derive(Module, Debug)]
+pub struct MlmHead {
+    /// Before the vocabulary projection.
+    pub transform: MlmTransform,
+    /// `D -> V`, without bias.
+    pub decoder: Linear,
+    /// `[V]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl MlmHead {
+    pub(crate) fn new(width: usize, vocab_size: usize, device: &Device) -> Self {
+        Self {
+            transform: MlmTransform {
+                dense: linear(width, width, device),
+                layer_norm: LayerNormConfig::new(width).with_epsilon(FUSION_EPSILON).init(device),
+            },
+            decoder: linear_without_bias(width, vocab_size, device),
+            bias: Initializer::Zeros.init([vocab_size], device),
+        }
+    }
+
+    /// `[rows, D]` -> `[rows, V]`. Rows may be all tokens or only those whose prediction matters.
+    pub fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
+        let x = self.transform.layer_norm.forward(gelu(self.transform.dense.forward(tokens)));
+        self.decoder.forward(x) + self.bias.val().unsqueeze::<2>()
+    }
+}
+
+/// Image-text matching: two logits, 1 = matched.
+#[derive(Module, Debug)]
+pub struct ItmHead {
+    /// `2D -> 2`.
+    pub fc: Linear,
+}
+
+impl ItmHead {
+    pub(crate) fn new(width: usize, device: &Device) -> Self {
+        Self { fc: linear(2 * width, 2, device) }
+    }
+
+    /// `[B, 2D]` -> `[B, 2]`.
+    pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(cls)
+    }
+}
+
+/// Question answering and classification: `2D -> 2D` -> layer norm -> GELU -> classes.
+#[derive(Module, Debug)]
+pub struct ClassifierHead {
+    /// `2D -> 2D`.
+    pub dense: Linear,
+    /// Epsilon 1e-5.
+    pub norm: LayerNorm,
+    /// `2D -> classes`.
+    pub classifier: Linear,
+}
+
+impl ClassifierHead {
+    pub(crate) fn new(width: usize, classes: usize, device: &Device) -> Self {
+        Self {
+            dense: linear(2 * width, 2 * width, device),
+            norm: LayerNormConfig::new(2 * width).init(device),
+            classifier: linear(2 * width, classes, device),
+        }
+    }
+
+    /// `[B, 2D]` -> `[B, classes]`.
+    pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
+        self.classifier.forward(gelu(self.norm.forward(self.dense.forward(cls))))
+    }
+}

@@ -1,0 +1,129 @@
+//! The pieces that every part shares: initial weights, attention, activations, and row selection.
+
+use burn::module::Param;
+use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::activation::{sigmoid, softmax};
+
+/// Standard deviation of the initial weights of everything that is not pre-trained (spec 1.5).
+pub const INIT_STD: f64 = 0.02;
+
+/// A bias this low makes a softmax weight exactly zero in float32, and is finite in half precision.
+const MASKED: f64 = -1e4;
+
+fn normal() -> Initializer {
+    Initializer::Normal { mean: 0.0, std: INIT_STD }
+}
+
+/// A linear layer with Normal(0, 0.02) weights and zero bias.
+pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
+    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device);
+    layer.bias = Some(Initializer::Zeros.init([output], device));
+    layer
+}
+
+/// A linear layer without bias, Normal(0, 0.02) weights.
+pub(crate) fn linear_without_bias(input: usize, output: usize, device: &Device) -> Linear {
+    LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device)
+}
+
+/// An embedding table with Normal(0, 0.02) weights.
+pub(crate) fn embedding(rows: usize, width: usize, device: &Device) -> Embedding {
+    EmbeddingConfig::new(rows, width).with_initializer(normal()).init(device)
+}
+
+/// A free parameter with Normal(0, 0.02) entries.
+pub(crate) fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    normal().init(shape, device)
+}
+
+/// x · sigmoid(1.702 x), CLIP's approximation of GELU (spec 1.1).
+pub(crate) fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let gate = sigmoid(x.clone() * 1.702);
+    x * gate
+}
+
+/// `[B, L, D]` -> `[B, heads, L, D / heads]`.
+pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, length, width] = x.dims();
+    x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// `[B, heads, L, d]` -> `[B, L, heads · d]`.
+pub(crate) fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, length, width] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, length, heads * width])
+}
+
+/// What scaled dot-product attention gives.
+pub(crate) struct Attended {
+    /// `[B, heads, Lq, d]`
+    pub context: Tensor<4>,
+    /// `[B, heads, Lq, Lk]`, before dropout.
+    pub probabilities: Tensor<4>,
+}
+
+/// softmax(q·kᵀ / √d + bias) · v, with dropout on the probabilities.
+pub(crate) fn attend(
+    query: Tensor<4>,        // [B, heads, Lq, d]
+    key: Tensor<4>,          // [B, heads, Lk, d]
+    value: Tensor<4>,        // [B, heads, Lk, d]
+    bias: Option<Tensor<4>>, // [B, 1, 1, Lk], from `padding_bias`
+    dropout: Option<&Dropout>,
+) -> Attended {
+    let width = query.dims()[3] as f64;
+    // Scaling the query costs Lq·d instead of Lq·Lk products.
+    let mut scores = (query * width.powf(-0.5)).matmul(key.swap_dims(2, 3)); // [B, heads, Lq, Lk]
+    if let Some(bias) = bias {
+        scores = scores + bias;
+    }
+    let probabilities = softmax(scores, 3);
+    let weights = match dropout {
+        Some(dropout) => dropout.forward(probabilities.clone()),
+        None => probabilities.clone(),
+    };
+    Attended { context: weights.matmul(value), probabilities }
+}
+
+/// The bias that hides padding from a softmax: 0 where `mask` is 1, very low where it is 0.
+/// `[B, L]` -> `[B, 1, 1, L]`.
+pub fn padding_bias(mask: Tensor<2, Int>) -> Tensor<4> {
+    let [batch, length] = mask.dims();
+    mask.equal_elem(0).float().mul_scalar(MASKED).reshape([batch, 1, 1, length])
+}
+
+/// Takes rows `ids[b, i]` of each `x[b]`: `[B, N, D]` and `[B, K]` -> `[B, K, D]`.
+pub(crate) fn take_rows(x: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<3> {
+    let [batch, rows, width] = x.dims();
+    let [_, kept] = ids.dims();
+    // One flat selection copies whole rows, where `gather` would need an index per element.
+    let offsets = Tensor::<1, Int>::arange(0..batch as i64, &ids.device()).mul_scalar(rows as i64);
+    let flat = (ids + offsets.reshape([batch, 1])).reshape([batch * kept]);
+    x.reshape([batch * rows, width]).select(0, flat).reshape([batch, kept, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn take_rows_takes_each_batch_entry_own_rows() {
+        let device = Device::default();
+        let x = Tensor::<1, Int>::arange(0..12, &device).float().reshape([2, 3, 2]);
+        let ids = Tensor::<2, Int>::from_data([[2, 0], [1, 1]], &device);
+        let expected = TensorData::from([[[4.0_f32, 5.0], [0.0, 1.0]], [[8.0, 9.0], [8.0, 9.0]]]);
+        take_rows(x, ids).into_data().assert_eq(&expected, true);
+    }
+
+    #[test]
+    fn padding_gets_no_weight_at_all() {
+        let device = Device::default();
+        let query = Tensor::<4>::ones([1, 1, 2, 4], &device);
+        let key = Tensor::<4>::ones([1, 1, 3, 4], &device) * 50.0;
+        let bias = padding_bias(Tensor::from_data([[1, 1, 0]], &device));
+        let attended = attend(query, key.clone(), key, Some(bias), None);
+        let expected = TensorData::from([[[[0.5_f32, 0.5, 0.0], [0.5, 0.5, 0.0]]]]);
+        attended.probabilities.into_data().assert_eq(&expected, true);
+    }
+}

@@ -1,0 +1,226 @@
+//! The whole model, in the paper's order: encode each modality, fuse, pool, predict.
+
+use burn::nn::{Embedding, Linear};
+use burn::prelude::*;
+
+use crate::config::{ConfigError, M3aeConfig};
+use crate::fusion::{FusionInput, FusionOutput, Pooler, co_attention};
+use crate::heads::{ClassifierHead, ItmHead, MlmHead};
+use crate::layers::{embedding, linear, padding_bias};
+use crate::mim::MimHead;
+use crate::text::{BertLayer, TextEncoder};
+use crate::vision::VisionEncoder;
+
+/// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
+#[derive(Module, Debug)]
+pub struct M3ae {
+    /// CLIP's vision transformer.
+    pub vision_encoder: VisionEncoder,
+    /// RoBERTa or BERT.
+    pub language_encoder: TextEncoder,
+    /// Text width -> D.
+    pub multi_modal_language_proj: Linear,
+    /// Image width -> D.
+    pub multi_modal_vision_proj: Linear,
+    /// Row 0 is added to text tokens, row 1 to image tokens.
+    pub modality_type_embeddings: Embedding,
+    /// The image stack of the fusion.
+    pub multi_modal_vision_layers: Vec<BertLayer>,
+    /// The text stack of the fusion.
+    pub multi_modal_language_layers: Vec<BertLayer>,
+    /// Pools the image stack.
+    pub multi_modal_vision_pooler: Pooler,
+    /// Pools the text stack.
+    pub multi_modal_language_pooler: Pooler,
+    /// Masked language modelling.
+    pub mlm_head: Option<MlmHead>,
+    /// Masked image modelling.
+    pub mim_head: Option<MimHead>,
+    /// Image-text matching.
+    pub itm_head: Option<ItmHead>,
+    /// Question answering.
+    pub vqa_head: Option<ClassifierHead>,
+    /// Classification.
+    pub cls_head: Option<ClassifierHead>,
+    /// Image-text retrieval: the score of a pair.
+    pub irtr_head: Option<Linear>,
+    mim_layer: usize,
+    patch_size: usize,
+    norm_pix_loss: bool,
+}
+
+impl M3aeConfig {
+    /// Initialises a model with Normal(0, 0.02) weights. Seed the device first for reproducible weights.
+    ///
+    /// # Errors
+    /// A configuration that no model can be built from.
+    pub fn init(&self, device: &Device) -> Result<M3ae, ConfigError> {
+        self.validate()?;
+        let width = self.fusion.width;
+        let heads = &self.heads;
+        Ok(M3ae {
+            vision_encoder: self.vision.init(device),
+            language_encoder: self.text.init(device),
+            multi_modal_language_proj: linear(self.text.width, width, device),
+            multi_modal_vision_proj: linear(self.vision.width, width, device),
+            modality_type_embeddings: embedding(2, width, device),
+            multi_modal_vision_layers: self.fusion.init_stack(device),
+            multi_modal_language_layers: self.fusion.init_stack(device),
+            multi_modal_vision_pooler: Pooler::new(width, device),
+            multi_modal_language_pooler: Pooler::new(width, device),
+            mlm_head: heads.mlm.then(|| MlmHead::new(width, self.text.vocab_size, device)),
+            mim_head: heads.mim.then(|| self.mim.init(width, self.vision.grid(), self.vision.patch_size, device)),
+            itm_head: heads.itm.then(|| ItmHead::new(width, device)),
+            vqa_head: heads.vqa.map(|answers| ClassifierHead::new(width, answers, device)),
+            cls_head: heads.cls.map(|classes| ClassifierHead::new(width, classes, device)),
+            irtr_head: heads.irtr.then(|| linear(2 * width, 1, device)),
+            mim_layer: self.mim.layer.unwrap_or(self.fusion.layers),
+            patch_size: self.vision.patch_size,
+            norm_pix_loss: self.mim.norm_pix_loss,
+        })
+    }
+}
+
+/// Both modalities after the fusion, and their pooled pair.
+#[derive(Debug, Clone)]
+pub struct MultiModalFeatures {
+    /// The two stacks' last states and, if asked for, attention maps.
+    pub fusion: FusionOutput,
+    /// concat(pooled text, pooled image), `[B, 2D]`.
+    pub cls: Tensor<2>,
+}
+
+impl M3ae {
+    /// Encodes text: ids and mask `[B, L]` -> `[B, L, text width]`.
+    pub fn encode_text(&self, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> Tensor<3> {
+        self.language_encoder.forward(ids, mask).last()
+    }
+
+    /// Encodes images `[B, 3, S, S]` -> `[B, 1+K, image width]`; `ids_keep` `[B, K]` leaves only those patches visible.
+    pub fn encode_image(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> Tensor<3> {
+        self.vision_encoder.forward(image, ids_keep).features
+    }
+
+    /// Projects both encodings into the fusion's space and adds modality types.
+    pub fn project(&self, text: Tensor<3>, text_mask: Tensor<2, Int>, image: Tensor<3>) -> FusionInput {
+        FusionInput::project(
+            (&self.multi_modal_language_proj, text),
+            padding_bias(text_mask),
+            (&self.multi_modal_vision_proj, image),
+            &self.modality_type_embeddings,
+        )
+    }
+
+    /// Fuses through all layers and pools.
+    pub fn fuse(&self, input: FusionInput, keep_attention: bool) -> MultiModalFeatures {
+        let depth = self.multi_modal_language_layers.len();
+        let fusion = self.fuse_until(depth, input, keep_attention);
+        let text = self.multi_modal_language_pooler.forward(fusion.text.clone());
+        let image = self.multi_modal_vision_pooler.forward(fusion.image.clone());
+        MultiModalFeatures { fusion, cls: Tensor::cat(vec![text, image], 1) }
+    }
+
+    /// Fuses through the first `depth` layers only: what masked image modelling needs.
+    pub fn fuse_until(&self, depth: usize, input: FusionInput, keep_attention: bool) -> FusionOutput {
+        co_attention(
+            &self.multi_modal_language_layers,
+            &self.multi_modal_vision_layers,
+            depth,
+            input,
+            keep_attention,
+        )
+    }
+
+    /// One full pass: encode both, fuse, pool.
+    ///
+    /// - `image`: `[B, 3, S, S]`
+    /// - `ids`, `mask`: `[B, L]`
+    pub fn forward(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> MultiModalFeatures {
+        let text = self.encode_text(ids, mask.clone());
+        let image = self.encode_image(image, None);
+        self.fuse(self.project(text, mask, image), false)
+    }
+
+    /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).
+    #[must_use]
+    pub fn mim_layer(&self) -> usize {
+        self.mim_layer
+    }
+
+    /// Patch side P in pixels.
+    #[must_use]
+    pub fn patch_size(&self) -> usize {
+        self.patch_size
+    }
+
+    /// Whether masked image modelling predicts normalised patches.
+    #[must_use]
+    pub fn norm_pix_loss(&self) -> bool {
+        self.norm_pix_loss
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClipVisionConfig, FusionConfig, HeadsConfig, MimConfig, TextConfig};
+
+    fn tiny() -> M3aeConfig {
+        M3aeConfig::new(
+            ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(2),
+            TextConfig::new()
+                .with_vocab_size(50)
+                .with_width(16)
+                .with_layers(1)
+                .with_heads(2)
+                .with_intermediate(32)
+                .with_max_positions(20),
+            FusionConfig::new().with_width(24).with_heads(4).with_layers(2),
+            MimConfig::new().with_width(16).with_layers(1).with_heads(2).with_layer(Some(1)),
+            HeadsConfig::new().with_vqa(Some(7)),
+        )
+    }
+
+    #[test]
+    fn a_forward_pass_has_the_documented_shapes() {
+        let device = Device::default();
+        let model = tiny().init(&device).unwrap();
+        let image = Tensor::<4>::zeros([2, 3, 32, 32], &device);
+        let ids = Tensor::<2, Int>::from_data([[0, 5, 6, 2], [0, 7, 2, 1]], &device);
+        let mask = Tensor::<2, Int>::from_data([[1, 1, 1, 1], [1, 1, 1, 0]], &device);
+        let output = model.forward(image, ids, mask);
+        assert_eq!(output.fusion.text.dims(), [2, 4, 24]);
+        assert_eq!(output.fusion.image.dims(), [2, 17, 24]);
+        assert_eq!(output.cls.dims(), [2, 48]);
+        assert!(output.fusion.attention.is_empty());
+        assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.cls).dims(), [2, 7]);
+    }
+
+    #[test]
+    fn text_padding_changes_nothing() {
+        let device = Device::default();
+        device.seed(3);
+        let model = tiny().init(&device).unwrap();
+        let image = Tensor::<4>::random([1, 3, 32, 32], burn::tensor::Distribution::Default, &device);
+        let short = model.forward(
+            image.clone(),
+            Tensor::from_data([[0, 5, 2]], &device),
+            Tensor::from_data([[1, 1, 1]], &device),
+        );
+        let padded = model.forward(
+            image,
+            Tensor::from_data([[0, 5, 2, 1, 1]], &device),
+            Tensor::from_data([[1, 1, 1, 0, 0]], &device),
+        );
+        let difference = (short.cls - padded.cls).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn the_base_preset_has_366_million_parameters() {
+        // Parameters are lazy: counting them allocates nothing.
+        let model = M3aeConfig::m3ae_base().init(&Device::default()).unwrap();
+        let millions = model.num_params() as f64 / 1e6;
+        assert!((365.0..367.5).contains(&millions), "{millions}");
+    }
+}

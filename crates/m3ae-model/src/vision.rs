@@ -1,0 +1,192 @@
+//! CLIP's vision transformer, without its last stored block and without projection (paper 3.1, spec 1.1).
+
+use burn::module::Param;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::prelude::*;
+
+use crate::config::ClipVisionConfig;
+use crate::layers::{attend, linear, merge_heads, parameter, quick_gelu, split_heads, take_rows};
+
+/// Multi-head self-attention with one packed projection for queries, keys and values.
+#[derive(Module, Debug)]
+pub struct ClipAttention {
+    /// `D -> 3D`: query, key, value, in that order.
+    pub in_proj: Linear,
+    /// `D -> D`.
+    pub out_proj: Linear,
+    heads: usize,
+}
+
+impl ClipAttention {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [_, _, width] = x.dims();
+        let packed = self.in_proj.forward(x); // [B, L, 3D]
+        let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads);
+        let attended = attend(part(0), part(1), part(2), None, None);
+        self.out_proj.forward(merge_heads(attended.context))
+    }
+}
+
+/// The block's feed-forward part: `c_proj(QuickGELU(c_fc(x)))`, inner width 4D.
+#[derive(Module, Debug)]
+pub struct ClipMlp {
+    /// `D -> 4D`.
+    pub c_fc: Linear,
+    /// `4D -> D`.
+    pub c_proj: Linear,
+}
+
+/// A pre-norm block: x += attention(ln_1(x)); x += mlp(ln_2(x)).
+#[derive(Module, Debug)]
+pub struct ClipBlock {
+    /// Attention.
+    pub attn: ClipAttention,
+    /// Norm before attention.
+    pub ln_1: LayerNorm,
+    /// Feed-forward.
+    pub mlp: ClipMlp,
+    /// Norm before the feed-forward part.
+    pub ln_2: LayerNorm,
+}
+
+impl ClipBlock {
+    pub(crate) fn new(width: usize, heads: usize, device: &Device) -> Self {
+        Self {
+            attn: ClipAttention {
+                in_proj: linear(width, 3 * width, device),
+                out_proj: linear(width, width, device),
+                heads,
+            },
+            ln_1: LayerNormConfig::new(width).init(device),
+            mlp: ClipMlp { c_fc: linear(width, 4 * width, device), c_proj: linear(4 * width, width, device) },
+            ln_2: LayerNormConfig::new(width).init(device),
+        }
+    }
+
+    /// `[B, L, D]` -> `[B, L, D]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = x.clone() + self.attn.forward(self.ln_1.forward(x));
+        let inner = quick_gelu(self.mlp.c_fc.forward(self.ln_2.forward(x.clone())));
+        x + self.mlp.c_proj.forward(inner)
+    }
+}
+
+/// A stack of blocks.
+#[derive(Module, Debug)]
+pub struct ClipTransformer {
+    /// The blocks, first to last.
+    pub resblocks: Vec<ClipBlock>,
+}
+
+impl ClipTransformer {
+    pub(crate) fn new(width: usize, heads: usize, layers: usize, device: &Device) -> Self {
+        Self { resblocks: (0..layers).map(|_| ClipBlock::new(width, heads, device)).collect() }
+    }
+
+    /// `[B, L, D]` -> `[B, L, D]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.resblocks.iter().fold(x, |x, block| block.forward(x))
+    }
+}
+
+/// The convolution with stride = kernel = P and no bias that turns patches into tokens.
+#[derive(Module, Debug)]
+pub struct PatchConv {
+    /// `[D, 3, P, P]`
+    pub weight: Param<Tensor<4>>,
+}
+
+impl PatchConv {
+    /// `[B, 3, S, S]` -> `[B, N, D]`, patches row by row. As one matrix product: the patches do not overlap.
+    fn forward(&self, image: Tensor<4>) -> Tensor<3> {
+        let weight = self.weight.val();
+        let [width, channels, patch, _] = weight.dims();
+        let [batch, _, height, side] = image.dims();
+        let (rows, columns) = (height / patch, side / patch);
+        let patches = image
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5]) // [B, rows, columns, 3, P, P]
+            .reshape([batch, rows * columns, channels * patch * patch]);
+        let kernel = weight.reshape([width, channels * patch * patch]).transpose(); // [3·P·P, D]
+        burn::tensor::module::linear(patches, kernel, None)
+    }
+}
+
+/// CLIP's `visual` module.
+#[derive(Module, Debug)]
+pub struct ClipVisual {
+    /// `[D]`
+    pub class_embedding: Param<Tensor<1>>,
+    /// `[1 + N, D]`, class row first.
+    pub positional_embedding: Param<Tensor<2>>,
+    /// Patch embedding.
+    pub conv1: PatchConv,
+    /// Norm before the transformer.
+    pub ln_pre: LayerNorm,
+    /// The blocks.
+    pub transformer: ClipTransformer,
+    /// Norm after the transformer, over all tokens.
+    pub ln_post: LayerNorm,
+}
+
+/// Token sequences on the way through the vision encoder.
+#[derive(Debug, Clone)]
+pub struct ImageEncoding {
+    /// Class token and patch tokens before positions are added, `[B, 1+N, D]`.
+    pub patch_embed: Tensor<3>,
+    /// What the transformer reads, positions included: class token and the kept patches, `[B, 1+K, D]`.
+    pub visible_tokens: Tensor<3>,
+    /// After `ln_post`, `[B, 1+K, D]`.
+    pub features: Tensor<3>,
+}
+
+/// The vision encoder of M3AE.
+#[derive(Module, Debug)]
+pub struct VisionEncoder {
+    /// CLIP's vision transformer.
+    pub visual: ClipVisual,
+}
+
+impl ClipVisionConfig {
+    /// Initialises with Normal(0, 0.02) weights; published weights come from CLIP.
+    #[must_use]
+    pub fn init(&self, device: &Device) -> VisionEncoder {
+        let width = self.width;
+        VisionEncoder {
+            visual: ClipVisual {
+                class_embedding: parameter([width], device),
+                positional_embedding: parameter([1 + self.patches(), width], device),
+                conv1: PatchConv { weight: parameter([width, 3, self.patch_size, self.patch_size], device) },
+                ln_pre: LayerNormConfig::new(width).init(device),
+                transformer: ClipTransformer::new(width, self.heads(), self.layers, device),
+                ln_post: LayerNormConfig::new(width).init(device),
+            },
+        }
+    }
+}
+
+impl VisionEncoder {
+    /// Encodes images, whole or with only some patches visible.
+    ///
+    /// - `image`: `[B, 3, S, S]`, normalised as CLIP's
+    /// - `ids_keep`: `[B, K]`, the patches to keep, in the order in which they appear; `None` keeps all N
+    ///
+    /// Positions are added *before* patches are dropped, and the class token always stays (spec 2).
+    pub fn forward(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> ImageEncoding {
+        let visual = &self.visual;
+        let patches = visual.conv1.forward(image); // [B, N, D]
+        let [batch, count, width] = patches.dims();
+        let class = visual.class_embedding.val().reshape([1, 1, width]).expand([batch, 1, width]);
+        let patch_embed = Tensor::cat(vec![class, patches], 1); // [B, 1+N, D]
+        let placed = patch_embed.clone() + visual.positional_embedding.val().unsqueeze::<3>();
+        let visible_tokens = match ids_keep {
+            None => placed,
+            Some(ids) => {
+                let class = placed.clone().narrow(1, 0, 1);
+                Tensor::cat(vec![class, take_rows(placed.narrow(1, 1, count), ids)], 1) // [B, 1+K, D]
+            }
+        };
+        let x = visual.transformer.forward(visual.ln_pre.forward(visible_tokens.clone()));
+        ImageEncoding { patch_embed, visible_tokens, features: visual.ln_post.forward(x) }
+    }
+}
