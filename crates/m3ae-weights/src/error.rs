@@ -1,0 +1,63 @@
+//! What can be wrong with a checkpoint.
+
+use std::path::PathBuf;
+
+use m3ae_model::ConfigError;
+use thiserror::Error;
+
+/// Why weights could not be read, applied or written.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The file cannot be opened, read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not a checkpoint of a kind we read, or is damaged.
+    #[error(
+        "{path}: not a readable checkpoint: {problem}. Expected a PyTorch file (.ckpt, .pt, .bin) or a safetensors file"
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        problem: String,
+    },
+    /// A configuration file beside the weights cannot be understood.
+    #[error("{path}: {problem}")]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The checkpoint's tensors do not make an M3AE model.
+    #[error("{path}: {problem}")]
+    NotM3ae {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or contradictory.
+        problem: String,
+    },
+    /// Tensors and model do not fit together.
+    #[error("{path}: the checkpoint does not fit this model:\n{}", problems.join("\n"))]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// One line per tensor: missing, unexpected or of another shape or type.
+        problems: Vec<String>,
+    },
+    /// The configuration that the checkpoint implies is not one a model can be built from.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl WeightsError {
+    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
