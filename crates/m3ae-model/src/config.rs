@@ -192,13 +192,7 @@ impl M3aeConfig {
     /// with its three pre-training heads (paper section 3, spec 1).
     #[must_use]
     pub fn m3ae_base() -> Self {
-        Self::new(
-            ClipVisionConfig::new(),
-            TextConfig::new(),
-            FusionConfig::new(),
-            MimConfig::new(),
-            HeadsConfig::new(),
-        )
+        Self::new(ClipVisionConfig::new(), TextConfig::new(), FusionConfig::new(), MimConfig::new(), HeadsConfig::new())
     }
 
     /// A small model of the same make that learns the phantom set in minutes on two CPU cores: 64 px, patches of 8,
@@ -275,7 +269,8 @@ impl M3aeConfig {
             }
         }
         if let Some(layer) = mim.layer.filter(|&layer| layer > fusion.layers) {
-            let problem = format!("{layer} is beyond the last of fusion.layers, {}; omit it for the last", fusion.layers);
+            let problem =
+                format!("{layer} is beyond the last of fusion.layers, {}; omit it for the last", fusion.layers);
             return Err(ConfigError { field: "mim.layer", problem });
         }
         for (field, dropout) in [("text.dropout", text.dropout), ("fusion.dropout", fusion.dropout)] {

@@ -1,6 +1,6 @@
 //! Multi-modal fusion: two stacks of co-attention layers that read each other (paper 3.1, spec 1.4).
 
-use burn::nn::{Embedding, Linear};
+use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::tanh;
 
@@ -52,23 +52,6 @@ pub struct FusionInput {
     pub text_bias: Tensor<4>,
     /// `[B, 1+K, D]`
     pub image: Tensor<3>,
-}
-
-impl FusionInput {
-    /// Puts both modalities into the common space: projection, then the modality's type embedding (row 0 text, row 1 image).
-    pub(crate) fn project(
-        text: (&Linear, Tensor<3>),
-        text_bias: Tensor<4>,
-        image: (&Linear, Tensor<3>),
-        modality_type: &Embedding,
-    ) -> Self {
-        let modality = |row: usize| modality_type.weight.val().narrow(0, row, 1).unsqueeze::<3>(); // [1, 1, D]
-        Self {
-            text: text.0.forward(text.1) + modality(0),
-            text_bias,
-            image: image.0.forward(image.1) + modality(1),
-        }
-    }
 }
 
 /// Attention probabilities of one co-attention layer, each `[B, heads, Lq, Lk]`.

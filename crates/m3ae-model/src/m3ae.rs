@@ -101,34 +101,37 @@ impl M3ae {
         self.vision_encoder.forward(image, ids_keep).features
     }
 
-    /// Projects both encodings into the fusion's space and adds modality types.
-    pub fn project(&self, text: Tensor<3>, text_mask: Tensor<2, Int>, image: Tensor<3>) -> FusionInput {
-        FusionInput::project(
-            (&self.multi_modal_language_proj, text),
-            padding_bias(text_mask),
-            (&self.multi_modal_vision_proj, image),
-            &self.modality_type_embeddings,
-        )
+    /// Text encoding into the fusion's space: projection, plus modality type 0. `[B, L, text width]` -> `[B, L, D]`.
+    pub fn project_text(&self, text: Tensor<3>) -> Tensor<3> {
+        self.multi_modal_language_proj.forward(text) + self.modality_type(0)
+    }
+
+    /// Image encoding into the fusion's space: projection, plus modality type 1. `[B, 1+K, image width]` -> `[B, 1+K, D]`.
+    pub fn project_image(&self, image: Tensor<3>) -> Tensor<3> {
+        self.multi_modal_vision_proj.forward(image) + self.modality_type(1)
+    }
+
+    fn modality_type(&self, row: usize) -> Tensor<3> {
+        self.modality_type_embeddings.weight.val().narrow(0, row, 1).unsqueeze::<3>() // [1, 1, D]
     }
 
     /// Fuses through all layers and pools.
     pub fn fuse(&self, input: FusionInput, keep_attention: bool) -> MultiModalFeatures {
-        let depth = self.multi_modal_language_layers.len();
-        let fusion = self.fuse_until(depth, input, keep_attention);
-        let text = self.multi_modal_language_pooler.forward(fusion.text.clone());
-        let image = self.multi_modal_vision_pooler.forward(fusion.image.clone());
-        MultiModalFeatures { fusion, cls: Tensor::cat(vec![text, image], 1) }
+        let fusion = self.fuse_until(self.multi_modal_language_layers.len(), input, keep_attention);
+        let cls = self.pool(fusion.text.clone(), fusion.image.clone());
+        MultiModalFeatures { fusion, cls }
+    }
+
+    /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`.
+    pub fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
+        let text = self.multi_modal_language_pooler.forward(text);
+        let image = self.multi_modal_vision_pooler.forward(image);
+        Tensor::cat(vec![text, image], 1)
     }
 
     /// Fuses through the first `depth` layers only: what masked image modelling needs.
     pub fn fuse_until(&self, depth: usize, input: FusionInput, keep_attention: bool) -> FusionOutput {
-        co_attention(
-            &self.multi_modal_language_layers,
-            &self.multi_modal_vision_layers,
-            depth,
-            input,
-            keep_attention,
-        )
+        co_attention(&self.multi_modal_language_layers, &self.multi_modal_vision_layers, depth, input, keep_attention)
     }
 
     /// One full pass: encode both, fuse, pool.
@@ -136,9 +139,9 @@ impl M3ae {
     /// - `image`: `[B, 3, S, S]`
     /// - `ids`, `mask`: `[B, L]`
     pub fn forward(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> MultiModalFeatures {
-        let text = self.encode_text(ids, mask.clone());
-        let image = self.encode_image(image, None);
-        self.fuse(self.project(text, mask, image), false)
+        let text = self.project_text(self.encode_text(ids, mask.clone()));
+        let image = self.project_image(self.encode_image(image, None));
+        self.fuse(FusionInput { text, text_bias: padding_bias(mask), image }, false)
     }
 
     /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).

@@ -1,0 +1,284 @@
+//! AdamW over named parameters, with the reference's parameter groups (spec 2, "Optimisation").
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+use m3ae_model::M3ae;
+use m3ae_weights::to_reference;
+
+/// Which learning rate a parameter has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// The base rate: encoders, projections, modality embeddings.
+    Base,
+    /// The base rate times `lr_multiplier_head`.
+    Head,
+    /// The base rate times `lr_multiplier_multi_modal`.
+    MultiModal,
+}
+
+/// A parameter's group, by the reference's rules on its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Learning rate.
+    pub rate: Rate,
+    /// Whether weight decay applies.
+    pub decay: bool,
+}
+
+/// Pieces of names that exempt a parameter from weight decay. The match is by substring, so CLIP's `ln_1.weight` and
+/// `vqa_head.1.weight` *are* decayed while `decoder_norm.weight` is not: the reference's behaviour, kept.
+const NO_DECAY: [&str; 5] = ["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"];
+const HEADS: [&str; 6] = ["mlm_head", "mim_head", "itm_head", "vqa_head", "cls_head", "irtr_head"];
+
+impl Group {
+    /// The group of the parameter with this (reference's) name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let rate = if name.contains("multi_modal") {
+            Rate::MultiModal
+        } else if HEADS.iter().any(|head| name.contains(head)) {
+            Rate::Head
+        } else {
+            Rate::Base
+        };
+        Self { rate, decay: !NO_DECAY.iter().any(|piece| name.contains(piece)) }
+    }
+}
+
+/// AdamW's constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWConfig {
+    /// Base learning rate; the schedule's factor multiplies it.
+    pub learning_rate: f64,
+    /// Multiplier of the heads' rate.
+    pub lr_multiplier_head: f64,
+    /// Multiplier of the fusion's rate.
+    pub lr_multiplier_multi_modal: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta_1: f64,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+}
+
+impl AdamWConfig {
+    /// The published constants (0.9, 0.98, 1e-8; weight decay 0.01) at this base rate, without multipliers.
+    #[must_use]
+    pub fn published(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            lr_multiplier_head: 1.0,
+            lr_multiplier_multi_modal: 1.0,
+            weight_decay: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.98,
+            epsilon: 1e-8,
+        }
+    }
+
+    /// The learning rate of a group when the schedule stands at `factor`.
+    #[must_use]
+    pub fn rate(&self, rate: Rate, factor: f64) -> f64 {
+        let multiplier = match rate {
+            Rate::Base => 1.0,
+            Rate::Head => self.lr_multiplier_head,
+            Rate::MultiModal => self.lr_multiplier_multi_modal,
+        };
+        self.learning_rate * multiplier * factor
+    }
+}
+
+/// The two moments of one parameter, flat.
+#[derive(Debug, Clone)]
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+    steps: i32,
+}
+
+/// AdamW with decoupled decay, as PyTorch's. A parameter without a gradient in a step is left alone.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    moments: BTreeMap<String, Moments>,
+}
+
+impl AdamW {
+    /// An optimiser that has not stepped yet.
+    #[must_use]
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config, moments: BTreeMap::new() }
+    }
+
+    /// The constants.
+    #[must_use]
+    pub fn config(&self) -> &AdamWConfig {
+        &self.config
+    }
+
+    /// Updates every parameter that has a gradient; `factor` is the schedule's.
+    #[must_use]
+    pub fn step(&mut self, model: M3ae, gradients: GradientsParams, factor: f64) -> M3ae {
+        model.map(&mut Step { optimizer: self, gradients, factor, path: Path::default() })
+    }
+
+    /// `θ ← θ(1 - ηλ) - η · m̂ / (√v̂ + ε)` for one flat parameter.
+    fn update(&mut self, name: String, parameter: Tensor<1>, gradient: Tensor<1>, factor: f64) -> Tensor<1> {
+        let AdamWConfig { weight_decay, beta_1, beta_2, epsilon, .. } = self.config;
+        let group = Group::of(&name);
+        let rate = self.config.rate(group.rate, factor);
+        let (first, second, steps) = match self.moments.remove(&name) {
+            None => (gradient.clone() * (1.0 - beta_1), gradient.square() * (1.0 - beta_2), 1),
+            Some(Moments { first, second, steps }) => (
+                first * beta_1 + gradient.clone() * (1.0 - beta_1),
+                second * beta_2 + gradient.square() * (1.0 - beta_2),
+                steps + 1,
+            ),
+        };
+        let denominator = (second.clone() / (1.0 - beta_2.powi(steps))).sqrt() + epsilon;
+        let update = first.clone() / denominator * (rate / (1.0 - beta_1.powi(steps)));
+        let kept = if group.decay { parameter * (1.0 - rate * weight_decay) } else { parameter };
+        self.moments.insert(name, Moments { first, second, steps });
+        kept - update
+    }
+}
+
+/// The dotted path of the module being visited.
+#[derive(Debug, Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    /// Enum variants are no part of parameter names.
+    fn enter(&mut self, name: &str, container: &str) {
+        let piece = if container.starts_with("Enum:") { "" } else { name };
+        self.0.push(piece.to_owned());
+    }
+
+    fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    fn reference_name(&self) -> String {
+        let pieces: Vec<&str> = self.0.iter().map(String::as_str).filter(|piece| !piece.is_empty()).collect();
+        to_reference(&pieces.join("."))
+    }
+}
+
+struct Step<'a> {
+    optimizer: &'a mut AdamW,
+    gradients: GradientsParams,
+    factor: f64,
+    path: Path,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let shape = tensor.shape();
+        let count = shape.num_elements();
+        let flat = |tensor: Tensor<D>| tensor.reshape([count]);
+        let name = self.path.reference_name();
+        let updated = self.optimizer.update(name, flat(tensor.inner()), flat(gradient), self.factor);
+        let tensor = Tensor::from_inner(updated.reshape(shape)).require_grad();
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// The norm of each parameter's gradient, and of all together, by the reference's names.
+#[must_use]
+pub fn gradient_norms(model: &M3ae, gradients: &GradientsParams) -> GradientNorms {
+    let mut visitor = Norms { gradients, path: Path::default(), squares: Vec::new() };
+    model.visit(&mut visitor);
+    let squares: BTreeMap<String, f64> =
+        visitor.squares.into_iter().map(|(name, square)| (name, f64::from(square.into_scalar::<f32>()))).collect();
+    let total = squares.values().sum::<f64>().sqrt();
+    GradientNorms { total, by_parameter: squares.into_iter().map(|(name, square)| (name, square.sqrt())).collect() }
+}
+
+/// Euclidean norms of gradients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientNorms {
+    /// Of all parameters together.
+    pub total: f64,
+    /// Of each parameter that has a gradient.
+    pub by_parameter: BTreeMap<String, f64>,
+}
+
+struct Norms<'a> {
+    gradients: &'a GradientsParams,
+    path: Path,
+    squares: Vec<(String, Tensor<1>)>,
+}
+
+impl ModuleVisitor for Norms<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.squares.push((self.path.reference_name(), gradient.square().sum()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_follow_the_reference_name_rules() {
+        let group = |name| Group::of(name);
+        assert_eq!(
+            group("vision_encoder.visual.transformer.resblocks.0.ln_1.weight"),
+            Group { rate: Rate::Base, decay: true }
+        );
+        assert_eq!(group("vqa_head.1.weight"), Group { rate: Rate::Head, decay: true });
+        assert_eq!(group("mim_head.decoder_norm.weight"), Group { rate: Rate::Head, decay: false });
+        assert_eq!(
+            group("multi_modal_vision_layers.0.output.LayerNorm.weight"),
+            Group { rate: Rate::MultiModal, decay: false }
+        );
+        assert_eq!(group("multi_modal_language_proj.bias"), Group { rate: Rate::MultiModal, decay: false });
+        assert_eq!(group("modality_type_embeddings.weight"), Group { rate: Rate::Base, decay: true });
+        assert_eq!(group("mlm_head.bias"), Group { rate: Rate::Head, decay: false });
+    }
+
+    #[test]
+    fn two_steps_follow_the_formula() {
+        let config = AdamWConfig { lr_multiplier_head: 2.0, ..AdamWConfig::published(0.1) };
+        let mut optimizer = AdamW::new(config);
+        let device = Device::default();
+        let mut parameter = Tensor::<1>::from_data([1.0], &device);
+        let (mut expected, mut m, mut v) = (1.0_f64, 0.0, 0.0);
+        for (step, gradient) in [(1, 0.5_f64), (2, -0.25)] {
+            parameter =
+                optimizer.update("itm_head.fc.weight".into(), parameter, Tensor::from_data([gradient], &device), 0.5);
+            let rate = 0.1 * 2.0 * 0.5;
+            m = 0.9 * m + 0.1 * gradient;
+            v = 0.98 * v + 0.02 * gradient * gradient;
+            let (m_hat, v_hat) = (m / (1.0 - 0.9_f64.powi(step)), v / (1.0 - 0.98_f64.powi(step)));
+            expected = expected * (1.0 - rate * 0.01) - rate * m_hat / (v_hat.sqrt() + 1e-8);
+        }
+        assert!((f64::from(parameter.into_scalar::<f32>()) - expected).abs() < 1e-6);
+    }
+}
