@@ -1,2 +1,57 @@
-//! x
-fn main() {}
+//! The tasks of this workspace: `cargo xtask <task>`. Run it without a task to see them all.
+//!
+//! A task is thin: it puts together a cargo command and hands over to it. What the tasks run lives in the `m3ae` binary
+//! and in the crates under it.
+
+mod args;
+mod binary;
+mod cargo;
+mod ci;
+mod tidy;
+
+use std::process::ExitCode;
+
+use args::Task;
+
+const HELP: &str = "\
+Two commands are all you need:
+
+  cargo xtask pretrain    builds m3ae and pre-trains a model; without arguments on synthetic data, on the CPU
+  cargo xtask test        runs every test of the workspace, with the build that pretrain made
+
+Any command of the m3ae binary is a task: `cargo xtask <command> [arguments]` builds m3ae where that is needed, runs it in
+the current folder and ends with its exit code. `cargo xtask m3ae --help` lists the commands. Two arguments also
+decide what is built:
+
+  --backend <name>   compiles this backend in, and m3ae computes on it: flex (the default), ndarray, wgpu, vulkan,
+                     metal, cuda or rocm
+  --release          builds with the release profile
+
+Tasks that are not commands of m3ae:
+
+  test [arguments]     cargo test --workspace, with these arguments
+  ci [--wgpu-parity]   what must pass before a merge: formatting, tidy, clippy, tests, documentation, and that the wgpu and
+                       cuda backends compile; --wgpu-parity also runs the parity check on wgpu where Vulkan has a driver
+  tidy                 looks for overlong files, stubs, paths of one machine and crates without a description
+  m3ae <arguments>     the m3ae binary with these arguments
+  help                 this text
+";
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let root = cargo::workspace_root()?;
+    match args::parse(std::env::args_os().skip(1))? {
+        Task::Help => print!("{HELP}"),
+        Task::Test(args) => return binary::test(&root, &args),
+        Task::Binary(run) => return binary::run(&root, &run),
+        Task::Ci { wgpu_parity } => ci::run(&root, wgpu_parity)?,
+        Task::Tidy => tidy::run(&root)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

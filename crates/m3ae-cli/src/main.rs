@@ -1,2 +1,45 @@
-//! The m3ae binary: pretrain, parity and data commands.
-fn main() {}
+//! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
+
+mod backend;
+mod parity;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use backend::Backend;
+use parity::ParityArgs;
+
+/// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Where to compute.
+    #[arg(long, global = true, default_value = "flex")]
+    backend: Backend,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Parity(ParityArgs),
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let device = cli.backend.device()?;
+    match &cli.command {
+        Command::Parity(args) => parity::run(args, &device),
+    }
+}

@@ -1,0 +1,80 @@
+//! Which device a command runs on: a name at run time, among the backends this binary was built with.
+
+use anyhow::{Result, bail};
+use burn::prelude::Device;
+use clap::ValueEnum;
+
+/// Backends by the name of their cargo feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// CPU, Burn's own (default).
+    Flex,
+    /// CPU, the older backend.
+    Ndarray,
+    /// GPU through whichever graphics interface the platform has.
+    Wgpu,
+    /// GPU through Vulkan.
+    Vulkan,
+    /// GPU through Metal.
+    Metal,
+    /// NVIDIA GPU.
+    Cuda,
+    /// AMD GPU.
+    Rocm,
+}
+
+impl Backend {
+    /// The backend's first device.
+    pub fn device(self) -> Result<Device> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Ok(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated)] // Burn prefers Flex; the backend stays selectable to compare with.
+            Self::Ndarray => Ok(Device::ndarray()),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::default())),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::default())),
+            #[cfg(feature = "metal")]
+            Self::Metal => Ok(Device::metal(burn::tensor::DeviceKind::default())),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::cuda(0_usize)),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => Ok(Device::rocm(0_usize)),
+            #[allow(unreachable_patterns)] // Unless all features are on.
+            other => {
+                let name = other.name();
+                bail!(
+                    "this binary was built without the `{name}` backend; \
+                     `cargo xtask <command> --backend {name}` builds one with it"
+                )
+            }
+        }
+    }
+
+    /// The name of its cargo feature, as typed after `--backend`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Cuda => "cuda",
+            Self::Rocm => "rocm",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(feature = "rocm"))]
+    fn a_backend_that_was_not_built_in_says_how_to_get_it() {
+        let message = Backend::Rocm.device().unwrap_err().to_string();
+        assert!(message.contains("cargo xtask <command> --backend rocm"), "{message}");
+    }
+}

@@ -1,0 +1,126 @@
+//! A folder of the reference implementation's outputs on fixed inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::prelude::*;
+use burn::tensor::{DType, TensorData};
+use m3ae_model::M3aeConfig;
+use m3ae_weights::{Checkpoint, HfTextConfig, HyperParameters, infer_config, read_settings};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+/// What the reference got for losses, and how it mixed the pairs of image-text matching.
+#[derive(Debug, Deserialize)]
+pub struct Expected {
+    /// Loss of each task on the one batch.
+    pub losses: BTreeMap<String, f64>,
+    /// The permutation that was applied to [1, 1, .., 0, 0, ..].
+    pub itm_perm: Vec<usize>,
+}
+
+/// The share of patches that masked image modelling removes.
+#[derive(Debug, Deserialize)]
+struct MaskRatio {
+    mim_prob: f64,
+}
+
+/// A fixture, opened.
+pub struct Fixture {
+    /// The checkpoint whose outputs these are.
+    pub checkpoint: Checkpoint,
+    /// The model it needs.
+    pub config: M3aeConfig,
+    /// Share of patches removed.
+    pub mask_ratio: f64,
+    /// Losses and permutation.
+    pub expected: Expected,
+    io: Vec<u8>,
+    path: PathBuf,
+    read: BTreeSet<String>,
+}
+
+/// A tensor of the fixture.
+pub struct Stored {
+    /// Its axes.
+    pub shape: Vec<usize>,
+    /// Its values; integers are exact up to 2^53.
+    pub values: Vec<f64>,
+}
+
+impl Fixture {
+    /// Opens `folder`: `m3ae.ckpt`, `config.json`, `expected.json`, `io.safetensors`, and the text encoder's `config.json` in the
+    /// folder that `config.json` names as `tokenizer`.
+    pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            bail!(
+                "{}: no such folder; a fixture is a folder with m3ae.ckpt, config.json, expected.json and io.safetensors",
+                folder.display()
+            );
+        }
+        let settings_path = folder.join("config.json");
+        let settings: HyperParameters = read_settings(&settings_path)?;
+        let MaskRatio { mim_prob } = read_settings(&settings_path)?;
+        let text: HfTextConfig = read_settings(&folder.join(&settings.tokenizer).join("config.json"))?;
+        let checkpoint = Checkpoint::open(&folder.join("m3ae.ckpt"))?;
+        let config = infer_config(&checkpoint, &settings, &text)?;
+        let path = folder.join("io.safetensors");
+        let io = fs::read(&path).with_context(|| path.display().to_string())?;
+        SafeTensors::deserialize(&io).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        let expected = read_settings(&folder.join("expected.json"))?;
+        Ok(Self { checkpoint, config, mask_ratio: mim_prob, expected, io, path, read: BTreeSet::new() })
+    }
+
+    fn tensors(&self) -> Result<SafeTensors<'_>> {
+        SafeTensors::deserialize(&self.io).map_err(|error| anyhow!("{}: {error}", self.path.display()))
+    }
+
+    /// A tensor, if the fixture has it.
+    pub fn get(&mut self, name: &str) -> Result<Option<Stored>> {
+        self.read.insert(name.to_owned());
+        if !self.tensors()?.names().contains(&name) {
+            return Ok(None);
+        }
+        let stored = self.tensors()?.tensor(name).map_err(|error| anyhow!("{}: {error}", self.path.display()))?;
+        let bytes = stored.data();
+        let values: Vec<f64> = match stored.dtype() {
+            safetensors::Dtype::F32 => chunks(bytes).map(|b| f64::from(f32::from_le_bytes(b))).collect(),
+            safetensors::Dtype::I64 => chunks(bytes).map(|b| i64::from_le_bytes(b) as f64).collect(),
+            other => bail!("{}: tensor {name} has type {other:?}; F32 and I64 are expected", self.path.display()),
+        };
+        Ok(Some(Stored { shape: stored.shape().to_vec(), values }))
+    }
+
+    fn data<const D: usize>(&mut self, name: &str) -> Result<TensorData> {
+        let path = self.path.clone();
+        let Some(Stored { shape, values }) = self.get(name)? else {
+            bail!("{}: tensor {name} is missing", path.display())
+        };
+        if shape.len() != D {
+            bail!("{}: tensor {name} has shape {shape:?}, which should have {D} axes", path.display());
+        }
+        Ok(TensorData::new(values, shape))
+    }
+
+    /// An input of floats.
+    pub fn float<const D: usize>(&mut self, name: &str, device: &Device) -> Result<Tensor<D>> {
+        Ok(Tensor::from_data(self.data::<D>(name)?, (device, DType::F32)))
+    }
+
+    /// An input of integers.
+    pub fn int<const D: usize>(&mut self, name: &str, device: &Device) -> Result<Tensor<D, Int>> {
+        Ok(Tensor::from_data(self.data::<D>(name)?.convert::<i64>(), device))
+    }
+
+    /// Tensors that nothing has asked for so far, in alphabetical order.
+    pub fn unread(&self) -> Result<Vec<String>> {
+        let names = self.tensors()?.names().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        Ok(names.difference(&self.read).cloned().collect())
+    }
+}
+
+fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.as_chunks::<N>().0.iter().copied()
+}

@@ -1,0 +1,55 @@
+//! `m3ae parity <folder>`: our outputs against the reference implementation's, tensor by tensor.
+
+mod fixture;
+mod forward;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::prelude::Device;
+use m3ae_weights::load;
+
+use fixture::Fixture;
+use forward::Inputs;
+use table::Table;
+
+/// Compare with outputs of the reference implementation on fixed inputs.
+#[derive(Debug, clap::Args)]
+pub struct ParityArgs {
+    /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder.
+    folder: PathBuf,
+}
+
+/// Names of the fixture's inputs and of what belongs to other checks.
+fn is_no_output(name: &str) -> bool {
+    const INPUTS: [&str; 4] = ["answer_types", "vqa_labels", "cls_labels", "text_labels_mlm"];
+    INPUTS.contains(&name) || name.starts_with("grad_")
+}
+
+/// Runs the comparison; fails where a tensor does.
+pub fn run(args: &ParityArgs, device: &Device) -> Result<()> {
+    let mut fixture = Fixture::open(&args.folder)?;
+    let mut model = fixture.config.init(device)?;
+    let report = load(&mut model, &fixture.checkpoint)?;
+    println!("{}: {} tensors loaded, {} left out:", args.folder.display(), report.loaded.len(), report.ignored.len());
+    for (name, reason) in &report.ignored {
+        println!("  {name}: {reason}");
+    }
+
+    let mut table = Table::default();
+    let inputs = Inputs::read(&mut fixture, device)?;
+    forward::compare(&model, &mut fixture, &inputs, &mut table)?;
+    print!("{table}");
+
+    let (compared, failed) = table.counts();
+    let unread: Vec<String> = fixture.unread()?.into_iter().filter(|name| !is_no_output(name)).collect();
+    if !unread.is_empty() {
+        bail!("{} outputs of the fixture were compared with nothing: {}", unread.len(), unread.join(", "));
+    }
+    if failed > 0 {
+        bail!("{failed} of {compared} comparisons failed");
+    }
+    println!("{compared} comparisons, all within tolerance");
+    Ok(())
+}
