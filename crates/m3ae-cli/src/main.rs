@@ -1,7 +1,10 @@
 //! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
 
 mod backend;
+mod logging;
+mod memory;
 mod parity;
+mod pretrain;
 
 use std::process::ExitCode;
 
@@ -10,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 use backend::Backend;
 use parity::ParityArgs;
+use pretrain::PretrainArgs;
 
 /// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
 #[derive(Debug, Parser)]
@@ -24,6 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Pretrain(PretrainArgs),
     Parity(ParityArgs),
 }
 
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     let device = cli.backend.device()?;
     match &cli.command {
+        Command::Pretrain(args) => pretrain::run(args, &device),
         Command::Parity(args) => parity::run(args, &device),
     }
 }

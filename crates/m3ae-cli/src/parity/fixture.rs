@@ -12,13 +12,76 @@ use m3ae_weights::{Checkpoint, HfTextConfig, HyperParameters, infer_config, read
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-/// What the reference got for losses, and how it mixed the pairs of image-text matching.
+/// What the reference got, besides tensors. What an older fixture lacks is empty.
 #[derive(Debug, Deserialize)]
 pub struct Expected {
     /// Loss of each task on the one batch.
     pub losses: BTreeMap<String, f64>,
     /// The permutation that was applied to [1, 1, .., 0, 0, ..].
     pub itm_perm: Vec<usize>,
+    /// Norm of each parameter's gradient, per task.
+    #[serde(default)]
+    pub grad_norms: BTreeMap<String, BTreeMap<String, f64>>,
+    #[serde(default)]
+    pretrain_trajectory: Vec<StepRecord>,
+    #[serde(default)]
+    pretrain_final_param_norms: BTreeMap<String, f64>,
+    #[serde(default)]
+    vqa_trajectory: Vec<StepRecord>,
+    #[serde(default)]
+    vqa_final_param_norms: BTreeMap<String, f64>,
+}
+
+/// One optimiser step of the reference.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StepRecord {
+    /// Norm of the whole gradient.
+    pub grad_norm: f64,
+    /// Learning rates of the groups: base, heads, fusion, each with and without decay.
+    pub lrs: Vec<f64>,
+    /// Loss by task.
+    #[serde(flatten)]
+    pub losses: BTreeMap<String, f64>,
+}
+
+/// Some optimiser steps on the one batch.
+#[derive(Clone, Debug)]
+pub struct Trajectory {
+    /// First to last.
+    pub steps: Vec<StepRecord>,
+    /// Norm of every parameter at the end.
+    pub final_norms: BTreeMap<String, f64>,
+}
+
+impl Expected {
+    /// Pre-training, if the fixture has it.
+    pub fn pretrain_trajectory(&self) -> Option<Trajectory> {
+        Trajectory::new(&self.pretrain_trajectory, &self.pretrain_final_param_norms)
+    }
+
+    /// Question answering, if the fixture has it.
+    pub fn vqa_trajectory(&self) -> Option<Trajectory> {
+        Trajectory::new(&self.vqa_trajectory, &self.vqa_final_param_norms)
+    }
+}
+
+impl Trajectory {
+    fn new(steps: &[StepRecord], final_norms: &BTreeMap<String, f64>) -> Option<Self> {
+        (!steps.is_empty()).then(|| Self { steps: steps.to_vec(), final_norms: final_norms.clone() })
+    }
+}
+
+/// The optimiser's settings in `config.json`.
+#[derive(Debug, Deserialize)]
+pub struct Optimisation {
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Warm-up, as a share of the steps below 1.
+    pub warmup_steps: f64,
+    /// Power of the decay.
+    pub decay_power: f64,
+    /// Learning rate at the end.
+    pub end_lr: f64,
 }
 
 /// The share of patches that masked image modelling removes.
@@ -35,8 +98,10 @@ pub struct Fixture {
     pub config: M3aeConfig,
     /// Share of patches removed.
     pub mask_ratio: f64,
-    /// Losses and permutation.
+    /// Losses, gradients' norms, trajectories.
     pub expected: Expected,
+    /// The optimiser's settings.
+    pub optimisation: Optimisation,
     io: Vec<u8>,
     path: PathBuf,
     read: BTreeSet<String>,
@@ -70,7 +135,9 @@ impl Fixture {
         let io = fs::read(&path).with_context(|| path.display().to_string())?;
         SafeTensors::deserialize(&io).map_err(|error| anyhow!("{}: {error}", path.display()))?;
         let expected = read_settings(&folder.join("expected.json"))?;
-        Ok(Self { checkpoint, config, mask_ratio: mim_prob, expected, io, path, read: BTreeSet::new() })
+        let optimisation = read_settings(&settings_path)?;
+        let read = BTreeSet::new();
+        Ok(Self { checkpoint, config, mask_ratio: mim_prob, expected, optimisation, io, path, read })
     }
 
     fn tensors(&self) -> Result<SafeTensors<'_>> {
@@ -112,6 +179,14 @@ impl Fixture {
     /// An input of integers.
     pub fn int<const D: usize>(&mut self, name: &str, device: &Device) -> Result<Tensor<D, Int>> {
         Ok(Tensor::from_data(self.data::<D>(name)?.convert::<i64>(), device))
+    }
+
+    /// Names of the tensors that begin so, in alphabetical order.
+    pub fn names_with_prefix(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut names: Vec<String> =
+            self.tensors()?.names().into_iter().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// Tensors that nothing has asked for so far, in alphabetical order.

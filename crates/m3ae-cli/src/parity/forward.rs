@@ -1,10 +1,14 @@
 //! Every output of the reference's forward passes, computed by ours.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{FusionInput, M3ae, VisiblePatches, mim_target, padding_bias, patchify};
-use m3ae_train::{MaskedTokens, Matching, PretrainBatch, cross_entropy, pretrain_step, three_passes, vqa_loss};
+use m3ae_model::{FusionInput, M3ae, mim_target, padding_bias, patchify};
+use m3ae_train::{
+    MaskedTokens, Matching, PretrainBatch, cross_entropy, pretrain_step, three_passes, visible_patches, vqa_loss,
+};
 
 use super::fixture::Fixture;
 use super::table::{Table, Tolerance};
@@ -18,7 +22,8 @@ pub struct Inputs {
     ids: Tensor<2, Int>,
     mask: Tensor<2, Int>,
     patches: PatchMaskBatch,
-    batch: PretrainBatch,
+    /// As the pre-training step takes it.
+    pub batch: PretrainBatch,
     matched: Vec<bool>,
     mlm_labels: Tensor<2, Int>,
 }
@@ -67,19 +72,6 @@ impl Inputs {
             },
         };
         Ok(Self { image, ids, mask, patches, batch, matched, mlm_labels })
-    }
-}
-
-fn visible_patches(patches: &PatchMaskBatch, device: &Device) -> VisiblePatches {
-    let ids = |ids: &[usize], columns: usize| {
-        let ids: Vec<i64> = ids.iter().map(|&id| id as i64).collect();
-        Tensor::<1, Int>::from_data(ids.as_slice(), device).reshape([patches.batch, columns])
-    };
-    let mask: Vec<f32> = patches.mask.iter().map(|&removed| f32::from(u8::from(removed))).collect();
-    VisiblePatches {
-        ids_keep: ids(&patches.ids_keep, patches.keep),
-        ids_restore: ids(&patches.ids_restore, patches.patches),
-        mask: Tensor::<1>::from_data(mask.as_slice(), device).reshape([patches.batch, patches.patches]),
     }
 }
 
@@ -176,37 +168,53 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     Ok(())
 }
 
+/// Compares the logits of the fine-tuning heads, then their losses.
 fn fine_tuning(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, cls: Tensor<2>, table: &mut Table) -> Result<()> {
-    let Inputs { image, ids, mask, .. } = inputs;
-    let device = &image.device();
     if let Some(head) = &model.vqa_head {
-        let logits = head.forward(cls.clone());
-        table.compare(fixture, "vqa_logits", logits.clone(), CLOSE)?;
-        let answers = logits.dims()[1];
-        let targets = fixture.int::<1>("vqa_labels", device)?.one_hot::<2>(answers).float();
-        loss(table, fixture, "vqa", "", vqa_loss(logits, targets))?;
+        table.compare(fixture, "vqa_logits", head.forward(cls.clone()), CLOSE)?;
     }
     if let Some(head) = &model.cls_head {
-        let logits = head.forward(cls);
-        table.compare(fixture, "cls_logits", logits.clone(), CLOSE)?;
-        let labels = fixture.int::<1>("cls_labels", device)?;
-        loss(table, fixture, "cls", "", cross_entropy(logits, labels))?;
+        table.compare(fixture, "cls_logits", head.forward(cls), CLOSE)?;
+    }
+    for (task, value) in fine_tuning_losses(model, fixture, inputs)? {
+        loss(table, fixture, task, "", value)?;
+    }
+    Ok(())
+}
+
+/// The loss of each fine-tuning head that the model has.
+pub fn fine_tuning_losses(
+    model: &M3ae,
+    fixture: &mut Fixture,
+    inputs: &Inputs,
+) -> Result<BTreeMap<&'static str, Tensor<1>>> {
+    let Inputs { image, ids, mask, .. } = inputs;
+    let device = &image.device();
+    let cls = |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(image, ids, mask).cls;
+    let mut losses = BTreeMap::new();
+    if let Some(head) = &model.vqa_head {
+        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));
+        let answers = logits.dims()[1];
+        let targets = fixture.int::<1>("vqa_labels", device)?.one_hot::<2>(answers).float();
+        losses.insert("vqa", vqa_loss(logits, targets));
+    }
+    if let Some(head) = &model.cls_head {
+        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));
+        losses.insert("cls", cross_entropy(logits, fixture.int::<1>("cls_labels", device)?));
     }
     if let Some(head) = &model.irtr_head {
         // Each image with its own text first, then with its false texts.
         let false_ids = fixture.int::<3>("false_text_ids", device)?;
         let false_masks = fixture.int::<3>("false_text_masks", device)?;
-        let [size, others, length] = false_ids.dims();
+        let [size, others, _] = false_ids.dims();
         let texts = |own: &Tensor<2, Int>, others: Tensor<3, Int>| {
             Tensor::cat(vec![own.clone().unsqueeze_dim::<3>(1), others], 1).flatten::<2>(0, 1) // [B·(1+F), L]
         };
-        let (ids, mask) = (texts(ids, false_ids), texts(mask, false_masks));
         let [_, channels, height, width] = image.dims();
         let images = image.clone().unsqueeze_dim::<5>(1).expand([size, 1 + others, channels, height, width]);
-        debug_assert_eq!(ids.dims(), [size * (1 + others), length]);
-        let cls = model.forward(images.flatten::<4>(0, 1), ids, mask).cls;
+        let cls = cls(images.flatten::<4>(0, 1), texts(ids, false_ids), texts(mask, false_masks));
         let scores = head.forward(cls).reshape([size, 1 + others]);
-        loss(table, fixture, "irtr", "", cross_entropy(scores, Tensor::zeros([size], device)))?;
+        losses.insert("irtr", cross_entropy(scores, Tensor::zeros([size], device)));
     }
-    Ok(())
+    Ok(losses)
 }

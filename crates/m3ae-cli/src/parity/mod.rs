@@ -2,6 +2,8 @@
 
 mod fixture;
 mod forward;
+mod gradients;
+mod learning;
 mod table;
 
 use std::path::PathBuf;
@@ -19,12 +21,15 @@ use table::Table;
 pub struct ParityArgs {
     /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder.
     folder: PathBuf,
+    /// Leave out gradients and training trajectories
+    #[arg(long)]
+    forward_only: bool,
 }
 
-/// Names of the fixture's inputs and of what belongs to other checks.
-fn is_no_output(name: &str) -> bool {
+/// Whether a tensor of the fixture is an input, or belongs to what `--forward-only` leaves out.
+fn is_no_output(name: &str, forward_only: bool) -> bool {
     const INPUTS: [&str; 4] = ["answer_types", "vqa_labels", "cls_labels", "text_labels_mlm"];
-    INPUTS.contains(&name) || name.starts_with("grad_")
+    INPUTS.contains(&name) || (forward_only && name.starts_with("grad_"))
 }
 
 /// Runs the comparison; fails where a tensor does.
@@ -40,10 +45,14 @@ pub fn run(args: &ParityArgs, device: &Device) -> Result<()> {
     let mut table = Table::default();
     let inputs = Inputs::read(&mut fixture, device)?;
     forward::compare(&model, &mut fixture, &inputs, &mut table)?;
+    if !args.forward_only {
+        learning::compare(&mut fixture, device, &mut table)?;
+    }
     print!("{table}");
 
     let (compared, failed) = table.counts();
-    let unread: Vec<String> = fixture.unread()?.into_iter().filter(|name| !is_no_output(name)).collect();
+    let unread: Vec<String> =
+        fixture.unread()?.into_iter().filter(|name| !is_no_output(name, args.forward_only)).collect();
     if !unread.is_empty() {
         bail!("{} outputs of the fixture were compared with nothing: {}", unread.len(), unread.join(", "));
     }

@@ -55,6 +55,17 @@ impl Table {
         Ok(())
     }
 
+    /// Compares values of one shape, of which differences up to `rounding` count as none.
+    pub fn compare_slices(&mut self, name: String, ours: &[f64], theirs: &[f64], tolerance: Tolerance, rounding: f64) {
+        let near = |(&a, &b): (&f64, &f64)| if (a - b).abs() <= rounding { b } else { a };
+        let verdict = match ours.len() == theirs.len() {
+            true => judge(&ours.iter().zip(theirs).map(near).collect::<Vec<_>>(), theirs, tolerance),
+            false => Verdict::WrongShape(vec![theirs.len()]),
+        };
+        let shape = if ours.len() == 1 { Vec::new() } else { vec![ours.len()] };
+        self.0.push(Row { name, shape, verdict });
+    }
+
     /// Compares single numbers.
     pub fn compare_value(&mut self, name: String, ours: f64, theirs: Option<f64>, tolerance: Tolerance) {
         let verdict = theirs.map_or(Verdict::Missing, |theirs| judge(&[ours], &[theirs], tolerance));

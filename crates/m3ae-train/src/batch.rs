@@ -1,0 +1,152 @@
+//! From samples to tensors: padding, masking, pairing. Every draw is keyed by (seed, epoch, sample id), or by the step.
+
+use burn::prelude::*;
+use m3ae_data::{CaptionBatch, pad};
+use m3ae_masking::{IGNORED, PatchMaskBatch, TextMaskConfig, TextMasker, Vocabulary, matched_pairs};
+use m3ae_model::VisiblePatches;
+use m3ae_random::{Key, Stream};
+use m3ae_text::Tokenizer;
+
+use crate::error::TrainError;
+use crate::objectives::{MaskedTokens, Matching, PretrainBatch};
+
+/// Turns loaded samples into pre-training batches.
+#[derive(Debug)]
+pub struct Batcher {
+    masker: TextMasker,
+    /// Whether each token of the vocabulary begins a word.
+    starts_word: Vec<bool>,
+    pad_id: u32,
+    seed: u64,
+    image_size: usize,
+    patches: usize,
+    mask_ratio: f64,
+}
+
+/// What of the run a batcher needs.
+#[derive(Debug, Clone, Copy)]
+pub struct BatcherConfig {
+    /// The run's seed.
+    pub seed: u64,
+    /// Image side S in pixels.
+    pub image_size: usize,
+    /// Patches per image, N.
+    pub patches: usize,
+    /// Share of patches removed.
+    pub mask_ratio: f64,
+    /// How captions are masked.
+    pub text: TextMaskConfig,
+}
+
+impl Batcher {
+    /// A batcher for texts of this tokenizer.
+    ///
+    /// # Errors
+    /// Shares that are none, a ratio that leaves no patch, or special tokens outside the vocabulary.
+    pub fn new(config: BatcherConfig, tokenizer: &Tokenizer) -> Result<Self, TrainError> {
+        let specials = tokenizer.specials();
+        let size = tokenizer.vocab_size() as u32;
+        let never = [specials.start, specials.end, specials.unknown];
+        let vocabulary = Vocabulary::new(size, specials.mask, specials.pad, &never)?;
+        m3ae_masking::kept_patches(config.patches, config.mask_ratio)?;
+        Ok(Self {
+            masker: TextMasker::new(config.text, vocabulary)?,
+            starts_word: (0..size).map(|id| tokenizer.starts_word(id)).collect(),
+            pad_id: specials.pad,
+            seed: config.seed,
+            image_size: config.image_size,
+            patches: config.patches,
+            mask_ratio: config.mask_ratio,
+        })
+    }
+
+    /// Masks and pads a batch and puts it on `device`. `step` keys the matching; masks are keyed by epoch and sample.
+    ///
+    /// # Errors
+    /// Never for a batcher that was built: the patch masking's own checks are repeated.
+    pub fn batch(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Result<PretrainBatch, TrainError> {
+        let size = samples.len();
+        let text = pad(&samples.text_ids, self.pad_id);
+        let length = text.length;
+        let text_mask: Vec<i64> = text.mask.iter().map(|&token| i64::from(token)).collect();
+
+        let mut masked = Vec::with_capacity(size);
+        let (mut positions, mut targets) = (Vec::new(), Vec::new());
+        for (row, (ids, sample)) in samples.text_ids.iter().zip(&samples.sample_ids).enumerate() {
+            let key = self.key(samples.epoch, sample, Stream::TextMask);
+            let starts_word = |position: usize| self.starts_word.get(ids[position] as usize).copied().unwrap_or(true);
+            let text = self.masker.mask(ids, starts_word, key);
+            for (column, label) in text.labels.iter().enumerate().filter(|&(_, &label)| label != IGNORED) {
+                positions.push((row * length + column) as i64);
+                targets.push(*label);
+            }
+            masked.push(text.ids);
+        }
+
+        let keys = samples.sample_ids.iter().map(|sample| self.key(samples.epoch, sample, Stream::PatchNoise));
+        let patches = PatchMaskBatch::draw(self.patches, self.mask_ratio, keys)?;
+
+        Ok(PretrainBatch {
+            image: self.images(&samples.images, device),
+            text_ids: matrix(text.ids, length, device),
+            text_mask: matrix(text_mask, length, device),
+            mlm: MaskedTokens {
+                ids: matrix(pad(&masked, self.pad_id).ids, length, device),
+                positions: Tensor::from_data(positions.as_slice(), device),
+                targets: Tensor::from_data(targets.as_slice(), device),
+            },
+            visible: visible_patches(&patches, device),
+            itm: self.matching(samples, step, device),
+        })
+    }
+
+    /// Half of the pairs keep their image (rounded down); only the others' false images become a tensor.
+    fn matching(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Matching {
+        let size = samples.len();
+        let matched = matched_pairs(size, self.seed, step);
+        let values = 3 * self.image_size * self.image_size;
+        let all = samples.false_images.as_deref().unwrap_or(&[]);
+        let (mut rows, mut false_images) = (Vec::with_capacity(size), Vec::new());
+        for (row, &matched) in matched.iter().enumerate() {
+            match all.get(row * values..(row + 1) * values).filter(|_| !matched) {
+                Some(image) => {
+                    rows.push((size + false_images.len() / values) as i64);
+                    false_images.extend_from_slice(image);
+                }
+                None => rows.push(row as i64),
+            }
+        }
+        let labels: Vec<i64> = rows.iter().map(|&row| i64::from(row < size as i64)).collect();
+        Matching {
+            false_image: self.images(&false_images, device),
+            rows: Tensor::from_data(rows.as_slice(), device),
+            labels: Tensor::from_data(labels.as_slice(), device),
+        }
+    }
+
+    fn images(&self, values: &[f32], device: &Device) -> Tensor<4> {
+        let side = self.image_size;
+        Tensor::<1>::from_data(values, device).reshape([values.len() / (3 * side * side), 3, side, side])
+    }
+
+    fn key<'a>(&self, epoch: u64, sample: &'a str, stream: Stream) -> Key<'a> {
+        Key { seed: self.seed, epoch, sample, stream }
+    }
+}
+
+fn matrix(values: Vec<i64>, columns: usize, device: &Device) -> Tensor<2, Int> {
+    let rows = values.len() / columns.max(1);
+    Tensor::<1, Int>::from_data(values.as_slice(), device).reshape([rows, columns])
+}
+
+/// Patch masks as the model takes them.
+#[must_use]
+pub fn visible_patches(patches: &PatchMaskBatch, device: &Device) -> VisiblePatches {
+    let ids = |ids: &[usize], columns: usize| matrix(ids.iter().map(|&id| id as i64).collect(), columns, device);
+    let mask: Vec<f32> = patches.mask.iter().map(|&removed| f32::from(u8::from(removed))).collect();
+    VisiblePatches {
+        ids_keep: ids(&patches.ids_keep, patches.keep),
+        ids_restore: ids(&patches.ids_restore, patches.patches),
+        mask: Tensor::<1>::from_data(mask.as_slice(), device).reshape([patches.batch, patches.patches]),
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a run did not start or did not go on.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::config::RunConfigError;
+use crate::objectives::MissingHead;
+
+/// Why a run did not start or did not go on.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The recipe.
+    #[error(transparent)]
+    Config(#[from] RunConfigError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] m3ae_data::DataError),
+    /// The tokenizer.
+    #[error(transparent)]
+    Text(#[from] m3ae_text::TextError),
+    /// Model sizes that cannot be built.
+    #[error(transparent)]
+    Model(#[from] m3ae_model::ConfigError),
+    /// Weights that cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] m3ae_weights::WeightsError),
+    /// A head that pre-training needs.
+    #[error(transparent)]
+    Head(#[from] MissingHead),
+    /// Patch masking.
+    #[error("masking.image_ratio: {0}")]
+    PatchMask(#[from] m3ae_masking::PatchMaskError),
+    /// Token masking.
+    #[error("masking: {0}")]
+    TextMask(#[from] m3ae_masking::TextMaskError),
+    /// The tokenizer's special tokens do not fit its vocabulary.
+    #[error("the tokenizer cannot be used for masked language modelling: {0}")]
+    Vocabulary(#[from] m3ae_masking::VocabularyError),
+    /// A value could not be read back from the device.
+    #[error("reading from the device failed: {0}")]
+    Device(#[from] burn::tensor::TensorReadError),
+    /// A file or folder of the run.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The picture of reconstructions.
+    #[error("{path}: {source}")]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What the encoder said.
+        source: image::ImageError,
+    },
+    /// The run folder is already there.
+    #[error(
+        "{path} already holds a run; choose another name (`--set run.name=...`) or remove it with everything in it (`--overwrite`)"
+    )]
+    RunExists {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// Fewer samples than one batch.
+    #[error("{split} has {samples} usable samples, fewer than train.batch_size = {batch_size}; lower it or add data")]
+    TooFewSamples {
+        /// Which split.
+        split: &'static str,
+        /// Usable samples.
+        samples: usize,
+        /// Batch size.
+        batch_size: usize,
+    },
+    /// Too much of the data could not be used.
+    #[error(
+        "{skipped} of {total} samples could not be used, more than data.max_skipped_share = {allowed} allows; the first: {first}. \
+         All are listed in {list}"
+    )]
+    TooManySkipped {
+        /// Samples left out.
+        skipped: usize,
+        /// Samples met so far.
+        total: usize,
+        /// The configured share.
+        allowed: f64,
+        /// The first one, with its reason.
+        first: String,
+        /// The file with all of them.
+        list: PathBuf,
+    },
+    /// A loss or gradient is NaN or infinite.
+    #[error(
+        "step {step}: the {what} is {value}; nothing was updated. Samples: {}. Lower train.learning_rate, or look at these samples",
+        samples.join(", ")
+    )]
+    NonFinite {
+        /// Optimiser step, from 0.
+        step: usize,
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// Ids of the samples in the step.
+        samples: Vec<String>,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
