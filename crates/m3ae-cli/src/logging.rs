@@ -1,6 +1,7 @@
 //! Logs through `tracing`: warnings on stderr (more with RUST_LOG), everything of ours into the run's log file.
 
 use std::fs::File;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -12,7 +13,9 @@ use tracing_subscriber::{fmt, registry};
 /// Starts logging; once per process.
 pub fn start(file: Option<&Path>) -> Result<()> {
     let filter = |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(filter("warn"));
+    let colours = std::io::stderr().is_terminal();
+    let terminal =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).with_filter(filter("warn"));
     let log = match file {
         Some(path) => {
             let file = File::create(path).with_context(|| path.display().to_string())?;

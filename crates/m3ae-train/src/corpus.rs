@@ -101,7 +101,7 @@ impl SkipBudget {
         let new: Vec<Skipped> = skipped.iter().filter(|skipped| keys.insert(skipped.to_string())).cloned().collect();
         folder.list_skipped(&new)?;
         for skipped in &new {
-            tracing::warn!("left out: {skipped}");
+            tracing::info!("left out: {skipped}");
         }
         self.skipped.extend(new);
         match self.skipped.first() {

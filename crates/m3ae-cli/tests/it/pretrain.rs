@@ -1,0 +1,168 @@
+//! `m3ae pretrain`, on synthetic data at the smallest size that still is a model.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{fails, succeeds};
+
+const TINY: &str = r#"
+[run]
+name = "tiny"
+[model]
+preset = "small"
+image_size = 32
+vision_width = 64
+vision_layers = 1
+text_layers = 1
+width = 64
+fusion_layers = 1
+[data]
+phantom = "phantom"
+[phantom]
+side = 32
+train = 24
+val = 5
+test = 1
+vqa_train = 2
+vqa_val = 1
+vqa_test = 1
+[text]
+max_length = 40
+[train]
+batch_size = 4
+steps = 6
+accumulate = 2
+learning_rate = 1e-3
+[log]
+every = 2
+validate_every = 3
+pictures = 2
+"#;
+
+/// A folder with the tiny recipe in it.
+fn workplace() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    let run = folder.path().join("runs/tiny");
+    (folder, run)
+}
+
+fn pretrain(folder: &Path, options: &[&str]) -> String {
+    succeeds(folder, &[&["pretrain", "--config", "tiny.toml"], options].concat())
+}
+
+fn pretrain_fails(folder: &Path, options: &[&str]) -> String {
+    fails(folder, &[&["pretrain", "--config", "tiny.toml"], options].concat())
+}
+
+#[test]
+fn leaves_recipe_weights_metrics_log_and_pictures() {
+    let (folder, run) = workplace();
+    let printed = pretrain(folder.path(), &[]);
+    assert!(printed.contains("untrained") && printed.contains("samples/s"), "{printed}");
+
+    let recipe = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(recipe.contains("learning_rate = 0.001") && recipe.contains("weight_decay = 0.01"), "{recipe}");
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["start", "validation", "train", "validation", "train", "train", "validation"]);
+    assert!(
+        lines.iter().filter(|line| line["event"] == "train").all(|line| line["gradient_norm"].as_f64() > Some(0.0))
+    );
+
+    let weights = fs::read(run.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&weights).unwrap();
+    assert!(tensors.names().contains(&"multi_modal_vision_layers.0.crossattention.self.query.weight"));
+    for step in [0, 3, 6] {
+        let picture = image::open(run.join(format!("reconstructions-{step:06}.png"))).unwrap();
+        assert_eq!((picture.width(), picture.height()), (3 * 164 + 4, 2 * 164 + 4));
+    }
+    for name in ["log.txt", "model.json", "tokenizer.json"] {
+        assert!(run.join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn the_same_recipe_gives_the_same_weights_for_any_number_of_workers() {
+    let (folder, run) = workplace();
+    let weights = |options: &[&str]| {
+        pretrain(folder.path(), options);
+        fs::read(run.join("model.safetensors")).unwrap()
+    };
+    let first = weights(&[]);
+    assert_eq!(first, weights(&["--overwrite", "--set", "data.workers=3"]));
+    assert_ne!(first, weights(&["--overwrite", "--set", "run.seed=1"]));
+}
+
+#[test]
+fn an_earlier_run_is_never_overwritten_unasked() {
+    let (folder, run) = workplace();
+    fs::create_dir_all(&run).unwrap();
+    fs::write(run.join("precious.txt"), "results").unwrap();
+    assert!(pretrain_fails(folder.path(), &[]).contains("already holds a run"));
+    // Nor asked, where it is no run at all.
+    assert!(pretrain_fails(folder.path(), &["--overwrite"]).contains("already holds a run"));
+    assert!(run.join("precious.txt").is_file());
+}
+
+#[test]
+fn mistakes_in_the_recipe_are_named_before_anything_is_written() {
+    let (folder, run) = workplace();
+    let error = pretrain_fails(folder.path(), &["--set", "train.lerning_rate=1"]);
+    assert!(error.contains("did you mean `learning_rate`?"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--set", "train.batch_size=1"]);
+    assert!(error.contains("train.batch_size: 1 is too small"), "{error}");
+    let error = fails(folder.path(), &["pretrain", "--config", "nowhere.toml"]);
+    assert!(error.contains("nowhere.toml"), "{error}");
+    assert!(!run.exists());
+}
+
+#[test]
+fn sizes_that_no_model_can_have_are_named() {
+    let (folder, _run) = workplace();
+    let error = pretrain_fails(folder.path(), &["--set", "model.image_size=33"]);
+    assert!(error.contains("model.vision.image_size: 33 is not a multiple of vision.patch_size, 8"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "model.preset=huge"]);
+    assert!(error.contains("there is no preset `huge`"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "text.max_length=500"]);
+    assert!(error.contains("text.max_length: 500 is more than the position table allows"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "train.batch_size=25"]);
+    assert!(error.contains("train has 24 usable samples, fewer than train.batch_size = 25"), "{error}");
+}
+
+/// The phantom set's captions folder, after a first run has made it.
+fn roco_of(folder: &Path) -> PathBuf {
+    pretrain(folder, &["--set", "train.steps=1", "--set", "train.warmup=0.0"]);
+    folder.join("phantom/roco")
+}
+
+#[test]
+fn unreadable_samples_are_listed_and_stop_the_run_above_the_share() {
+    let (folder, run) = workplace();
+    let images = roco_of(folder.path()).join("train/radiology/images");
+    let mut files: Vec<PathBuf> = fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    fs::write(&files[0], b"").unwrap();
+    fs::remove_file(&files[1]).unwrap();
+
+    let error = pretrain_fails(folder.path(), &["--overwrite"]);
+    assert!(error.contains("could not be used, more than data.max_skipped_share = 0.01"), "{error}");
+    assert!(fs::read_to_string(run.join("skipped.txt")).unwrap().contains("phantom-train-"));
+
+    let printed = pretrain(folder.path(), &["--overwrite", "--set", "data.max_skipped_share=0.2"]);
+    assert!(printed.contains("2 samples left out"), "{printed}");
+    let skipped = fs::read_to_string(run.join("skipped.txt")).unwrap();
+    assert_eq!(skipped.lines().count(), 2, "{skipped}");
+}
+
+#[test]
+fn a_missing_data_folder_says_which_layout_is_expected() {
+    let (folder, _run) = workplace();
+    let recipe = TINY.replace("phantom = \"phantom\"", "roco = \"nowhere\"");
+    fs::write(folder.path().join("tiny.toml"), recipe).unwrap();
+    let error = pretrain_fails(folder.path(), &[]);
+    assert!(error.contains("text.tokenizer: is missing"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--set", "text.tokenizer=nowhere"]);
+    assert!(error.contains("nowhere"), "{error}");
+}

@@ -1,0 +1,118 @@
+//! Shared encodings give the losses and gradients of three separate passes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
+
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+use burn::tensor::Distribution;
+use m3ae_masking::PatchMaskBatch;
+use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig};
+use m3ae_random::{Key, Stream};
+use m3ae_train::{
+    MaskedTokens, Matching, MissingHead, ObjectiveWeights, PretrainBatch, PretrainOutput, gradient_norms,
+    pretrain_step, three_passes, visible_patches,
+};
+
+fn config(mim_layer: Option<usize>) -> M3aeConfig {
+    M3aeConfig::new(
+        ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(2),
+        TextConfig::new()
+            .with_vocab_size(50)
+            .with_width(16)
+            .with_layers(2)
+            .with_heads(2)
+            .with_intermediate(32)
+            .with_max_positions(20)
+            .with_dropout(0.0),
+        FusionConfig::new().with_width(24).with_heads(4).with_layers(3).with_dropout(0.0),
+        MimConfig::new().with_width(16).with_layers(1).with_heads(2).with_layer(mim_layer),
+        HeadsConfig::new(),
+    )
+}
+
+/// Three pairs, of which one is matched; texts of different lengths.
+fn batch(device: &Device) -> PretrainBatch {
+    let patches = PatchMaskBatch::draw(
+        16,
+        0.75,
+        ["a", "b", "c"].map(|sample| Key { seed: 0, epoch: 0, sample, stream: Stream::PatchNoise }),
+    )
+    .unwrap();
+    let image = |count| Tensor::<4>::random([count, 3, 32, 32], Distribution::Normal(0.0, 1.0), device);
+    PretrainBatch {
+        image: image(3),
+        text_ids: Tensor::from_data([[0, 7, 8, 9, 2], [0, 10, 11, 2, 1], [0, 12, 2, 1, 1]], device),
+        text_mask: Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0], [1, 1, 1, 0, 0]], device),
+        mlm: MaskedTokens {
+            ids: Tensor::from_data([[0, 49, 8, 9, 2], [0, 10, 49, 2, 1], [0, 13, 2, 1, 1]], device),
+            positions: Tensor::from_data([1, 7, 11], device),
+            targets: Tensor::from_data([7, 11, 12], device),
+        },
+        visible: visible_patches(&patches, device),
+        itm: Matching {
+            false_image: image(2),
+            rows: Tensor::from_data([3, 1, 4], device),
+            labels: Tensor::from_data([0, 1, 0], device),
+        },
+    }
+}
+
+fn losses(output: &PretrainOutput) -> [f64; 3] {
+    [&output.mlm, &output.mim, &output.itm].map(|loss| f64::from(loss.clone().detach().into_scalar::<f32>()))
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-5 * a.abs().max(b.abs())
+}
+
+type Pass = fn(&M3ae, &PretrainBatch) -> Result<PretrainOutput, MissingHead>;
+
+#[test]
+fn shared_encodings_equal_three_separate_passes() {
+    // After the first layer, in the middle, after the last.
+    for mim_layer in [Some(0), Some(1), None] {
+        let device = Device::default().autodiff();
+        device.seed(5);
+        let model = config(mim_layer).init(&device).unwrap().materialize();
+        let batch = batch(&device);
+        let weights = ObjectiveWeights { mlm: 1.0, mim: 2.0, itm: 0.5 };
+        let results = [pretrain_step as Pass, three_passes as Pass].map(|pass| {
+            let output = pass(&model, &batch).unwrap();
+            let losses = losses(&output);
+            let gradients = GradientsParams::from_grads(output.total(weights).backward(), &model);
+            (losses, gradient_norms(&model, &gradients))
+        });
+        let [(shared, shared_norms), (separate, separate_norms)] = results;
+        assert!(shared.iter().zip(separate).all(|(a, b)| close(*a, b)), "{shared:?} {separate:?}");
+        assert!(close(shared_norms.total, separate_norms.total));
+        assert_eq!(shared_norms.by_parameter.len(), separate_norms.by_parameter.len());
+        for (name, norm) in &shared_norms.by_parameter {
+            // Key biases have gradients that are zero but for rounding.
+            let rounding = 1e-6 * shared_norms.total;
+            let other = separate_norms.by_parameter[name];
+            assert!(close(*norm, other) || (norm - other).abs() < rounding, "{name}: {norm} {other}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_masked_tokens_has_no_language_loss_and_finite_gradients() {
+    let device = Device::default().autodiff();
+    let model = config(Some(1)).init(&device).unwrap();
+    let mut batch = batch(&device);
+    batch.mlm.positions = Tensor::zeros([0], &device);
+    batch.mlm.targets = Tensor::zeros([0], &device);
+    let output = pretrain_step(&model, &batch).unwrap();
+    assert_eq!(losses(&output)[0], 0.0);
+    let gradients = GradientsParams::from_grads(output.total(ObjectiveWeights::default()).backward(), &model);
+    assert!(gradient_norms(&model, &gradients).total.is_finite());
+}
+
+#[test]
+fn a_model_without_a_head_is_refused() {
+    let device = Device::default();
+    let mut config = config(None);
+    config.heads.itm = false;
+    let model = config.init(&device).unwrap();
+    assert_eq!(pretrain_step(&model, &batch(&device)).unwrap_err(), MissingHead("itm"));
+}
