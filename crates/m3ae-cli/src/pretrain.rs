@@ -133,7 +133,7 @@ impl Observer for Progress {
                 bar.set_position(report.step as u64);
                 bar.set_message(numbers);
             }
-            None if report.step % self.every == 0 || report.step == self.steps => {
+            None if report.step.is_multiple_of(self.every) || report.step == self.steps => {
                 let left = report.seconds / report.step as f64 * (self.steps - report.step) as f64;
                 let left = Duration::from_secs(left as u64);
                 println!(

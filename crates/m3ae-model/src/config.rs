@@ -3,6 +3,8 @@
 use burn::config::Config;
 use thiserror::Error;
 
+use crate::swin::SwinConfig;
+
 /// Width of one CLIP attention head; CLIP's head count is always width / 64 (spec 1.1).
 pub const CLIP_HEAD_WIDTH: usize = 64;
 
@@ -175,8 +177,10 @@ pub struct HeadsConfig {
 /// The whole model.
 #[derive(Config, Debug, PartialEq)]
 pub struct M3aeConfig {
-    /// Vision encoder.
+    /// CLIP's vision transformer; with `swin`, only its `image_size` and `patch_size` count: how images are loaded and cut.
     pub vision: ClipVisionConfig,
+    /// Swin instead of CLIP as the vision encoder (spec 1.2). It takes images of `vision.image_size`, and no `heads.mim`.
+    pub swin: Option<SwinConfig>,
     /// Text encoder.
     pub text: TextConfig,
     /// Co-attention fusion.
@@ -212,6 +216,21 @@ impl M3aeConfig {
             MimConfig::new().with_width(96).with_layers(2).with_heads(3).with_layer(Some(1)),
             HeadsConfig::new(),
         )
+    }
+
+    /// The published model with a Swin encoder in CLIP's place, and without masked image modelling (spec 1.2).
+    #[must_use]
+    pub fn m3ae_swin(swin: SwinConfig) -> Self {
+        let mut config = Self::m3ae_base();
+        config.vision.image_size = swin.image_size;
+        config.heads.mim = false;
+        config.with_swin(Some(swin))
+    }
+
+    /// Width of the tokens that the vision encoder gives.
+    #[must_use]
+    pub fn image_width(&self) -> usize {
+        self.swin.as_ref().map_or(self.vision.width, SwinConfig::output_width)
     }
 
     /// The preset of that name, `base` or `small`.
@@ -278,6 +297,23 @@ impl M3aeConfig {
                 return Err(ConfigError { field, problem: format!("{dropout} is not in [0, 1)") });
             }
         }
+        self.swin.as_ref().map_or(Ok(()), |swin| self.validate_swin(swin))
+    }
+
+    fn validate_swin(&self, swin: &SwinConfig) -> Result<(), ConfigError> {
+        swin.validate()?;
+        if swin.image_size != self.vision.image_size {
+            let problem = format!(
+                "{} is not vision.image_size, {}, at which images are loaded; both must be the same",
+                swin.image_size, self.vision.image_size
+            );
+            return Err(ConfigError { field: "swin.image_size", problem });
+        }
+        if self.heads.mim {
+            let problem = "masked image modelling is not defined for Swin, which cannot leave patches out: \
+                           set heads.mim = false, or use the CLIP encoder";
+            return Err(ConfigError { field: "heads.mim", problem: problem.into() });
+        }
         Ok(())
     }
 }
@@ -301,6 +337,28 @@ mod tests {
         let error = config.validate().unwrap_err();
         assert_eq!(error.field, "vision.image_size");
         assert!(error.to_string().contains("290 is not a multiple of vision.patch_size, 16"), "{error}");
+    }
+
+    #[test]
+    fn swin_takes_the_loaded_image_size_and_refuses_masked_image_modelling() {
+        let mut config = M3aeConfig::m3ae_swin(SwinConfig::base_384());
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.image_width(), 1024);
+        config.heads.mim = true;
+        let error = config.validate().unwrap_err();
+        assert_eq!(error.field, "heads.mim");
+        assert!(error.to_string().contains("not defined for Swin"), "{error}");
+        config.vision.image_size = 288;
+        assert_eq!(config.validate().unwrap_err().field, "swin.image_size");
+        config.swin = Some(SwinConfig::base_384().with_window(7));
+        assert_eq!(config.validate().unwrap_err().field, "swin.window");
+    }
+
+    #[test]
+    fn a_configuration_written_before_swin_still_reads() {
+        // A key that is not known is passed over, as if `swin` were not there.
+        let old = M3aeConfig::m3ae_base().to_string().replace("\"swin\"", "\"unknown\"");
+        assert_eq!(M3aeConfig::load_binary(old.as_bytes()).unwrap(), M3aeConfig::m3ae_base());
     }
 
     #[test]

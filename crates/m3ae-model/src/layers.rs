@@ -9,7 +9,7 @@ use burn::tensor::activation::{sigmoid, softmax};
 pub const INIT_STD: f64 = 0.02;
 
 /// A bias this low makes a softmax weight exactly zero in float32, and is finite in half precision.
-const MASKED: f64 = -1e4;
+pub(crate) const MASKED: f64 = -1e4;
 
 fn normal() -> Initializer {
     Initializer::Normal { mean: 0.0, std: INIT_STD }
@@ -68,7 +68,7 @@ pub(crate) fn attend(
     query: Tensor<4>,        // [B, heads, Lq, d]
     key: Tensor<4>,          // [B, heads, Lk, d]
     value: Tensor<4>,        // [B, heads, Lk, d]
-    bias: Option<Tensor<4>>, // [B, 1, 1, Lk], from `padding_bias`
+    bias: Option<Tensor<4>>, // added to the scores: [B, 1, 1, Lk] from `padding_bias`, or any shape that expands to them
     dropout: Option<&Dropout>,
 ) -> Attended {
     let width = query.dims()[3] as f64;

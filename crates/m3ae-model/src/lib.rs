@@ -1,4 +1,4 @@
-//! The M3AE network (Chen et al., MICCAI 2022): CLIP vision encoder, RoBERTa/BERT text encoder, co-attention fusion,
+//! The M3AE network (Chen et al., MICCAI 2022): CLIP (or Swin) vision encoder, RoBERTa/BERT text encoder, co-attention fusion,
 //! masked-image decoder and prediction heads, on Burn tensors.
 //!
 //! ```text
@@ -30,8 +30,10 @@ mod heads;
 mod layers;
 mod m3ae;
 mod mim;
+mod swin;
 mod text;
 mod vision;
+mod vision_encoder;
 
 pub use config::{
     CLIP_HEAD_WIDTH, ClipVisionConfig, ConfigError, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig,
@@ -42,10 +44,13 @@ pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
 pub use layers::{INIT_STD, padding_bias};
 pub use m3ae::{M3ae, MultiModalFeatures};
 pub use mim::{MimHead, VisiblePatches, mim_target, patch_moments, patchify, unpatchify};
+pub use swin::{
+    PatchMerging, SWIN_STAGES, SwinBlock, SwinConfig, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage,
+    TimmMerging, WindowAttention, swin_from_timm, swin_ignorable, swin_to_timm,
+};
 pub use text::{
     BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOutput, TextEmbeddings,
     TextEncoder, TextEncoding, TextLayers,
 };
-pub use vision::{
-    ClipAttention, ClipBlock, ClipMlp, ClipTransformer, ClipVisual, ImageEncoding, PatchConv, VisionEncoder,
-};
+pub use vision::{ClipAttention, ClipBlock, ClipEncoder, ClipMlp, ClipTransformer, ClipVisual, PatchConv};
+pub use vision_encoder::{ImageEncoding, MaskingUnsupported, VisionEncoder};

@@ -9,12 +9,12 @@ use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::layers::{embedding, linear, padding_bias};
 use crate::mim::MimHead;
 use crate::text::{BertLayer, TextEncoder};
-use crate::vision::VisionEncoder;
+use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
 
 /// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
 #[derive(Module, Debug)]
 pub struct M3ae {
-    /// CLIP's vision transformer.
+    /// CLIP's vision transformer, or Swin.
     pub vision_encoder: VisionEncoder,
     /// RoBERTa or BERT.
     pub language_encoder: TextEncoder,
@@ -59,10 +59,13 @@ impl M3aeConfig {
         let width = self.fusion.width;
         let heads = &self.heads;
         Ok(M3ae {
-            vision_encoder: self.vision.init(device),
+            vision_encoder: match &self.swin {
+                Some(swin) => VisionEncoder::Swin(swin.init(device)?),
+                None => VisionEncoder::Clip(self.vision.init(device)),
+            },
             language_encoder: self.text.init(device),
             multi_modal_language_proj: linear(self.text.width, width, device),
-            multi_modal_vision_proj: linear(self.vision.width, width, device),
+            multi_modal_vision_proj: linear(self.image_width(), width, device),
             modality_type_embeddings: embedding(2, width, device),
             multi_modal_vision_layers: self.fusion.init_stack(device),
             multi_modal_language_layers: self.fusion.init_stack(device),
@@ -97,8 +100,18 @@ impl M3ae {
     }
 
     /// Encodes images `[B, 3, S, S]` -> `[B, 1+K, image width]`; `ids_keep` `[B, K]` leaves only those patches visible.
+    /// Swin gives its n tokens, `[B, n, image width]`, of the whole image whatever `ids_keep` says; where that must be an
+    /// error, use [`Self::encode_visible`]. (A model with Swin has no head that could read a masked image.)
     pub fn encode_image(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> Tensor<3> {
         self.vision_encoder.forward(image, ids_keep).features
+    }
+
+    /// Encodes the patches `ids_keep` `[B, K]` of images `[B, 3, S, S]` -> `[B, 1+K, image width]`.
+    ///
+    /// # Errors
+    /// The vision encoder is Swin, which cannot leave patches out.
+    pub fn encode_visible(&self, image: Tensor<4>, ids_keep: Tensor<2, Int>) -> Result<Tensor<3>, MaskingUnsupported> {
+        Ok(self.vision_encoder.forward_visible(image, ids_keep)?.features)
     }
 
     /// Text encoding into the fusion's space: projection, plus modality type 0. `[B, L, text width]` -> `[B, L, D]`.
@@ -122,9 +135,14 @@ impl M3ae {
         MultiModalFeatures { fusion, cls }
     }
 
-    /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`.
+    /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`. CLIP's class token stands for the image;
+    /// Swin has none, and the mean over its tokens does (spec 1.2).
     pub fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
         let text = self.multi_modal_language_pooler.forward(text);
+        let image = match &self.vision_encoder {
+            VisionEncoder::Clip(_) => image,
+            VisionEncoder::Swin(_) => image.mean_dim(1), // [B, 1, D]
+        };
         let image = self.multi_modal_vision_pooler.forward(image);
         Tensor::cat(vec![text, image], 1)
     }
@@ -150,7 +168,7 @@ impl M3ae {
         self.mim_layer
     }
 
-    /// Patch side P in pixels.
+    /// Patch side P in pixels, as masked image modelling cuts images.
     #[must_use]
     pub fn patch_size(&self) -> usize {
         self.patch_size

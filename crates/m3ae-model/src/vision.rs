@@ -1,11 +1,12 @@
 //! CLIP's vision transformer, without its last stored block and without projection (paper 3.1, spec 1.1).
 
 use burn::module::Param;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
 use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
 use crate::layers::{attend, linear, merge_heads, parameter, quick_gelu, split_heads, take_rows};
+use crate::vision_encoder::ImageEncoding;
 
 /// Multi-head self-attention with one packed projection for queries, keys and values.
 #[derive(Module, Debug)]
@@ -89,16 +90,27 @@ impl ClipTransformer {
     }
 }
 
-/// The convolution with stride = kernel = P and no bias that turns patches into tokens.
+/// The convolution with stride = kernel = P that turns patches into tokens.
 #[derive(Module, Debug)]
 pub struct PatchConv {
     /// `[D, 3, P, P]`
     pub weight: Param<Tensor<4>>,
+    /// `[D]`; CLIP has none, Swin has.
+    pub bias: Option<Param<Tensor<1>>>,
 }
 
 impl PatchConv {
+    fn without_bias(width: usize, patch: usize, device: &Device) -> Self {
+        Self { weight: parameter([width, 3, patch, patch], device), bias: None }
+    }
+
+    pub(crate) fn with_bias(width: usize, patch: usize, device: &Device) -> Self {
+        let bias = Some(Initializer::Zeros.init([width], device));
+        Self { bias, ..Self::without_bias(width, patch, device) }
+    }
+
     /// `[B, 3, S, S]` -> `[B, N, D]`, patches row by row. As one matrix product: the patches do not overlap.
-    fn forward(&self, image: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn forward(&self, image: Tensor<4>) -> Tensor<3> {
         let weight = self.weight.val();
         let [width, channels, patch, _] = weight.dims();
         let [batch, _, height, side] = image.dims();
@@ -108,7 +120,7 @@ impl PatchConv {
             .permute([0, 2, 4, 1, 3, 5]) // [B, rows, columns, 3, P, P]
             .reshape([batch, rows * columns, channels * patch * patch]);
         let kernel = weight.reshape([width, channels * patch * patch]).transpose(); // [3·P·P, D]
-        burn::tensor::module::linear(patches, kernel, None)
+        burn::tensor::module::linear(patches, kernel, self.bias.as_ref().map(Param::val))
     }
 }
 
@@ -129,20 +141,9 @@ pub struct ClipVisual {
     pub ln_post: LayerNorm,
 }
 
-/// Token sequences on the way through the vision encoder.
-#[derive(Debug, Clone)]
-pub struct ImageEncoding {
-    /// Class token and patch tokens before positions are added, `[B, 1+N, D]`.
-    pub patch_embed: Tensor<3>,
-    /// What the transformer reads, positions included: class token and the kept patches, `[B, 1+K, D]`.
-    pub visible_tokens: Tensor<3>,
-    /// After `ln_post`, `[B, 1+K, D]`.
-    pub features: Tensor<3>,
-}
-
-/// The vision encoder of M3AE.
+/// CLIP's vision transformer as M3AE's vision encoder.
 #[derive(Module, Debug)]
-pub struct VisionEncoder {
+pub struct ClipEncoder {
     /// CLIP's vision transformer.
     pub visual: ClipVisual,
 }
@@ -150,13 +151,13 @@ pub struct VisionEncoder {
 impl ClipVisionConfig {
     /// Initialises with Normal(0, 0.02) weights; published weights come from CLIP.
     #[must_use]
-    pub fn init(&self, device: &Device) -> VisionEncoder {
+    pub fn init(&self, device: &Device) -> ClipEncoder {
         let width = self.width;
-        VisionEncoder {
+        ClipEncoder {
             visual: ClipVisual {
                 class_embedding: parameter([width], device),
                 positional_embedding: parameter([1 + self.patches(), width], device),
-                conv1: PatchConv { weight: parameter([width, 3, self.patch_size, self.patch_size], device) },
+                conv1: PatchConv::without_bias(width, self.patch_size, device),
                 ln_pre: LayerNormConfig::new(width).init(device),
                 transformer: ClipTransformer::new(width, self.heads(), self.layers, device),
                 ln_post: LayerNormConfig::new(width).init(device),
@@ -165,7 +166,7 @@ impl ClipVisionConfig {
     }
 }
 
-impl VisionEncoder {
+impl ClipEncoder {
     /// Encodes images, whole or with only some patches visible.
     ///
     /// - `image`: `[B, 3, S, S]`, normalised as CLIP's

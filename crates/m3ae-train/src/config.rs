@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::objectives::ObjectiveWeights;
 use crate::optimizer::AdamWConfig;
-use crate::schedule::Schedule;
+use crate::schedule::{Decay, Schedule};
 
 /// What is wrong with a recipe.
 #[derive(Debug, Error)]
@@ -240,6 +240,9 @@ pub struct TrainSection {
     /// Warm-up: a share of the steps below 1, else a number of steps.
     #[serde(default = "default_warmup")]
     pub warmup: f64,
+    /// Curve after warm-up, `polynomial` or `cosine`.
+    #[serde(default)]
+    pub decay: Decay,
     /// Power of the polynomial decay.
     #[serde(default = "default_power")]
     pub decay_power: f64,
@@ -388,6 +391,7 @@ impl RunConfig {
             end: self.train.end_learning_rate,
             warmup: warmup as usize,
             total: steps,
+            decay: self.train.decay,
             power: self.train.decay_power,
         }
     }

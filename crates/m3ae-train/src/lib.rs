@@ -36,4 +36,4 @@ pub use optimizer::{AdamW, AdamWConfig, GradientNorms, Group, Rate, gradient_nor
 pub use pictures::draw_reconstructions;
 pub use pretrain::{Observer, Start, StepReport, Summary, pretrain};
 pub use run_folder::RunFolder;
-pub use schedule::Schedule;
+pub use schedule::{Decay, Schedule};

@@ -1,4 +1,5 @@
-//! What a reconstruction looks like, as a PNG: a row per image; original, what the model saw, what it made of it.
+//! What a reconstruction looks like, as a PNG: for each image the original, what the model saw, what it made of it; two images
+//! to a row.
 
 use std::path::Path;
 
@@ -12,13 +13,15 @@ use crate::objectives::PretrainBatch;
 
 /// Gap between pictures, in pixels.
 const GAP: u32 = 4;
+/// Gap between the two images of a row.
+const GROUP_GAP: u32 = 16;
 /// Small images are enlarged to at least this side, in pixels.
 const LEAST_SIDE: u32 = 160;
 
-/// `[rows, 3, S, S]` of CLIP-normalised pixels.
+/// `[count, 3, S, S]` of CLIP-normalised pixels.
 struct Column(Vec<f32>);
 
-/// Draws the first `rows` images of a batch, with the patches that were predicted for it (`[B, N, P·P·3]`).
+/// Draws the first `count` images of a batch, with the patches that were predicted for it (`[B, N, P·P·3]`).
 ///
 /// The third picture shows the prediction where patches were removed and the original where they were visible. Where the
 /// model predicts patches normalised by their own mean and deviation, these two numbers are taken from the original, as
@@ -30,17 +33,17 @@ pub fn draw_reconstructions(
     model: &M3ae,
     batch: &PretrainBatch,
     predicted: Tensor<3>,
-    rows: usize,
+    count: usize,
     path: &Path,
 ) -> Result<(), TrainError> {
     let patch = model.patch_size();
     let [batch_size, _, side, _] = batch.image.dims();
-    let rows = rows.min(batch_size);
-    let first = |x: Tensor<3>| x.narrow(0, 0, rows);
+    let count = count.min(batch_size);
+    let first = |x: Tensor<3>| x.narrow(0, 0, count);
 
-    let original = first(patchify(batch.image.clone(), patch)); // [rows, N, P·P·3]
+    let original = first(patchify(batch.image.clone(), patch)); // [count, N, P·P·3]
     let [_, patches, _] = original.dims();
-    let removed = batch.visible.mask.clone().narrow(0, 0, rows).reshape([rows, patches, 1]);
+    let removed = batch.visible.mask.clone().narrow(0, 0, count).reshape([count, patches, 1]);
     let kept = removed.clone().neg() + 1.0;
     let mut predicted = first(predicted);
     if model.norm_pix_loss() {
@@ -58,24 +61,27 @@ pub fn draw_reconstructions(
 
     let side = side as u32;
     let shown = side * LEAST_SIDE.div_ceil(side);
-    let place = |index: usize| GAP + index as u32 * (shown + GAP);
-    let mut sheet = RgbImage::from_pixel(place(columns.len()), place(rows), Rgb([255, 255, 255]));
-    for (c, column) in columns.iter().enumerate() {
-        for row in 0..rows {
-            let picture = imageops::resize(&column.picture(row, side), shown, shown, imageops::FilterType::Nearest);
-            imageops::replace(&mut sheet, &picture, place(c).into(), place(row).into());
+    let group = columns.len() as u32 * (shown + GAP) + GROUP_GAP - GAP;
+    let (groups, rows) = (count.clamp(1, 2) as u32, count.div_ceil(2) as u32);
+    let (width, height) = (2 * GAP + groups * group - GROUP_GAP, GAP + rows * (shown + GAP));
+    let mut sheet = RgbImage::from_pixel(width, height, Rgb([255, 255, 255]));
+    for index in 0..count {
+        let (left, top) = (GAP + (index % 2) as u32 * group, GAP + (index / 2) as u32 * (shown + GAP));
+        for (c, column) in columns.iter().enumerate() {
+            let picture = imageops::resize(&column.picture(index, side), shown, shown, imageops::FilterType::Nearest);
+            imageops::replace(&mut sheet, &picture, (left + c as u32 * (shown + GAP)).into(), top.into());
         }
     }
     sheet.save(path).map_err(|source| TrainError::Picture { path: path.to_owned(), source })
 }
 
 impl Column {
-    /// Image number `row` in 8 bits.
-    fn picture(&self, row: usize, side: u32) -> RgbImage {
+    /// Image number `index` in 8 bits.
+    fn picture(&self, index: usize, side: u32) -> RgbImage {
         let plane = (side * side) as usize;
         RgbImage::from_fn(side, side, |x, y| {
             Rgb([0, 1, 2].map(|channel| {
-                let value = self.0[(row * 3 + channel) * plane + (y * side + x) as usize];
+                let value = self.0[(index * 3 + channel) * plane + (y * side + x) as usize];
                 ((value * STD[channel] + MEAN[channel]) * 255.0).round() as u8 // Saturates.
             }))
         })

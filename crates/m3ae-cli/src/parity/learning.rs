@@ -8,7 +8,8 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use m3ae_model::M3ae;
 use m3ae_train::{
-    AdamW, AdamWConfig, GradientNorms, ObjectiveWeights, Rate, Schedule, gradient_norms, pretrain_step, three_passes,
+    AdamW, AdamWConfig, Decay, GradientNorms, ObjectiveWeights, Rate, Schedule, gradient_norms, pretrain_step,
+    three_passes,
 };
 use m3ae_weights::{ignorable, load, state_dict};
 
@@ -226,6 +227,7 @@ impl Trajectory {
             weight_decay: optimisation.weight_decay,
             ..AdamWConfig::published(base)
         };
-        Ok((config, Schedule { base, end: optimisation.end_lr, warmup, total, power: optimisation.decay_power }))
+        let (end, power) = (optimisation.end_lr, optimisation.decay_power);
+        Ok((config, Schedule { base, end, warmup, total, decay: Decay::Polynomial, power }))
     }
 }

@@ -76,7 +76,8 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
     assert!(tensors.names().contains(&"multi_modal_vision_layers.0.crossattention.self.query.weight"));
     for step in [0, 3, 6] {
         let picture = image::open(run.join(format!("reconstructions-{step:06}.png"))).unwrap();
-        assert_eq!((picture.width(), picture.height()), (3 * 164 + 4, 2 * 164 + 4));
+        // Two images beside each other, three pictures each.
+        assert_eq!((picture.width(), picture.height()), (4 + 6 * 164 + 12, 4 + 164));
     }
     for name in ["log.txt", "model.json", "tokenizer.json"] {
         assert!(run.join(name).is_file(), "{name}");

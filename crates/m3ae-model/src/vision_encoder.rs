@@ -1,0 +1,161 @@
+//! The vision encoder of a model: CLIP's transformer or Swin, behind one `forward`.
+
+use burn::module::{Content, Devices, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
+use burn::prelude::*;
+use thiserror::Error;
+
+use crate::swin::SwinEncoder;
+use crate::vision::ClipEncoder;
+
+/// Token sequences on the way through the vision encoder.
+#[derive(Debug, Clone)]
+pub struct ImageEncoding {
+    /// CLIP: class token and patch tokens before positions are added, `[B, 1+N, Dv]`.
+    /// Swin: the first stage's patches, `[B, (S/4)², D]` with the first stage's width D.
+    pub patch_embed: Tensor<3>,
+    /// What the first block reads. CLIP: positions included, class token and the kept patches, `[B, 1+K, Dv]`.
+    /// Swin: `patch_embed`.
+    pub visible_tokens: Tensor<3>,
+    /// The encoding. CLIP: after `ln_post`, `[B, 1+K, Dv]`. Swin: the last stage's tokens after the norm, `[B, n, Dv]`.
+    pub features: Tensor<3>,
+}
+
+/// Patches were to be left out of an image, and the model's vision encoder cannot do that.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+#[error("Swin encodes whole images only: it cannot leave patches out, and masked image modelling needs a CLIP encoder")]
+pub struct MaskingUnsupported;
+
+/// The vision encoder of M3AE. Its variants add nothing to parameter paths, so both have the reference's names:
+/// `vision_encoder.visual.conv1.weight` and `vision_encoder.patch_embed.proj.weight`.
+#[derive(Debug, Clone)]
+pub enum VisionEncoder {
+    /// CLIP's vision transformer (spec 1.1).
+    Clip(ClipEncoder),
+    /// Swin (spec 1.2).
+    Swin(SwinEncoder),
+}
+
+impl VisionEncoder {
+    /// Encodes images, whole or with only some patches visible.
+    ///
+    /// - `image`: `[B, 3, S, S]`, normalised as CLIP's
+    /// - `ids_keep`: `[B, K]`, the patches to keep, in the order in which they appear; `None` keeps all N. Swin reads whole
+    ///   images whatever it says: use [`Self::forward_visible`] where that must be an error.
+    pub fn forward(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> ImageEncoding {
+        match self {
+            Self::Clip(clip) => clip.forward(image, ids_keep),
+            Self::Swin(swin) => {
+                let encoding = swin.forward(image);
+                ImageEncoding {
+                    visible_tokens: encoding.patch_embed.clone(),
+                    patch_embed: encoding.patch_embed,
+                    features: encoding.features,
+                }
+            }
+        }
+    }
+
+    /// Encodes images `[B, 3, S, S]` of which only the patches `ids_keep`, `[B, K]`, are visible.
+    ///
+    /// # Errors
+    /// The encoder is Swin, which cannot leave patches out.
+    pub fn forward_visible(
+        &self,
+        image: Tensor<4>,
+        ids_keep: Tensor<2, Int>,
+    ) -> Result<ImageEncoding, MaskingUnsupported> {
+        match self {
+            Self::Clip(clip) => Ok(clip.forward(image, Some(ids_keep))),
+            Self::Swin(_) => Err(MaskingUnsupported),
+        }
+    }
+
+    /// CLIP's transformer, if that is what the model has.
+    #[must_use]
+    pub fn clip(&self) -> Option<&ClipEncoder> {
+        match self {
+            Self::Clip(clip) => Some(clip),
+            Self::Swin(_) => None,
+        }
+    }
+
+    /// Swin, if that is what the model has.
+    #[must_use]
+    pub fn swin(&self) -> Option<&SwinEncoder> {
+        match self {
+            Self::Clip(_) => None,
+            Self::Swin(swin) => Some(swin),
+        }
+    }
+}
+
+/// `$self` with `$module` bound to the encoder that is there.
+macro_rules! each {
+    ($self:ident, $module:ident => $result:expr) => {
+        match $self {
+            Self::Clip($module) => $result,
+            Self::Swin($module) => $result,
+        }
+    };
+}
+
+/// As `#[derive(Module)]` would have it, but for the variant's name, which the derived form puts into parameter paths.
+impl Module for VisionEncoder {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        each!(self, module => module.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.map(mapper)),
+            Self::Swin(module) => Self::Swin(module.map(mapper)),
+        }
+    }
+
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        each!(self, module => module.collect_devices(devices))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.to_device(device)),
+            Self::Swin(module) => Self::Swin(module.to_device(device)),
+        }
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.fork(device)),
+            Self::Swin(module) => Self::Swin(module.fork(device)),
+        }
+    }
+
+    fn train(self) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.train()),
+            Self::Swin(module) => Self::Swin(module.train()),
+        }
+    }
+
+    fn valid(&self) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.valid()),
+            Self::Swin(module) => Self::Swin(module.valid()),
+        }
+    }
+
+    fn materialize(self) -> Self {
+        match self {
+            Self::Clip(module) => Self::Clip(module.materialize()),
+            Self::Swin(module) => Self::Swin(module.materialize()),
+        }
+    }
+}
+
+impl ModuleDisplayDefault for VisionEncoder {
+    fn content(&self, content: Content) -> Option<Content> {
+        each!(self, module => module.content(content))
+    }
+}
+
+impl ModuleDisplay for VisionEncoder {}
