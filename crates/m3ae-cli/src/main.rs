@@ -1,6 +1,7 @@
 //! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
 
 mod backend;
+mod checkpoint;
 mod logging;
 mod memory;
 mod parity;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use backend::Backend;
+use checkpoint::{ConvertArgs, InfoArgs};
 use parity::ParityArgs;
 use pretrain::PretrainArgs;
 
@@ -30,6 +32,8 @@ struct Cli {
 enum Command {
     Pretrain(PretrainArgs),
     Parity(ParityArgs),
+    Info(InfoArgs),
+    Convert(ConvertArgs),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +51,7 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Pretrain(args) => pretrain::run(args, &device),
         Command::Parity(args) => parity::run(args, &device),
+        Command::Info(args) => checkpoint::describe(args),
+        Command::Convert(args) => checkpoint::convert(args, &device),
     }
 }

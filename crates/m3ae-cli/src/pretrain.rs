@@ -105,6 +105,9 @@ impl Observer for Progress {
             start.val_samples,
             start.vocabulary,
         );
+        for report in &start.initial {
+            print!("{report}");
+        }
         if start.truncated > 0 {
             println!("{} captions are longer than text.max_length and lose their end", start.truncated);
         }

@@ -1,6 +1,6 @@
 //! The pieces that every part shares: initial weights, attention, activations, and row selection.
 
-use burn::module::Param;
+use burn::module::{ModuleMapper, Param};
 use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::{sigmoid, softmax};
@@ -35,6 +35,34 @@ pub(crate) fn embedding(rows: usize, width: usize, device: &Device) -> Embedding
 /// A free parameter with Normal(0, 0.02) entries.
 pub(crate) fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     normal().init(shape, device)
+}
+
+/// Multiplies the initial weights of matrices and tables, which are Normal(0, 0.02), so that their standard deviation becomes
+/// `std`. Biases and layer norms start at 0 and 1 whatever it is. What it changes is drawn at once, no longer lazily.
+pub(crate) struct Rescale {
+    factor: f64,
+}
+
+impl Rescale {
+    pub(crate) fn to(std: f64) -> Self {
+        Self { factor: std / INIT_STD }
+    }
+}
+
+impl ModuleMapper for Rescale {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // The decoder's fixed positions, alone without a gradient, are no weights.
+        if D < 2 || !param.is_require_grad() {
+            return param;
+        }
+        let (id, weights, mapper) = param.consume();
+        // On an autodiff device the product is taken off the graph, so that the parameter stays a leaf of it.
+        let weights = match weights.device().is_autodiff() {
+            true => Tensor::from_inner(weights.inner() * self.factor).require_grad(),
+            false => weights * self.factor,
+        };
+        Param::from_mapped_value(id, weights, mapper)
+    }
 }
 
 /// x · sigmoid(1.702 x), CLIP's approximation of GELU (spec 1.1).

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use crate::config::{ConfigError, M3aeConfig};
 use crate::fusion::{FusionInput, FusionOutput, Pooler, co_attention};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
-use crate::layers::{embedding, linear, padding_bias};
+use crate::layers::{INIT_STD, Rescale, embedding, linear, padding_bias};
 use crate::mim::MimHead;
 use crate::text::{BertLayer, TextEncoder};
 use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
@@ -50,7 +50,7 @@ pub struct M3ae {
 }
 
 impl M3aeConfig {
-    /// Initialises a model with Normal(0, 0.02) weights. Seed the device first for reproducible weights.
+    /// Initialises a model with Normal(0, `initializer_range`) weights. Seed the device first for reproducible weights.
     ///
     /// # Errors
     /// A configuration that no model can be built from.
@@ -58,7 +58,7 @@ impl M3aeConfig {
         self.validate()?;
         let width = self.fusion.width;
         let heads = &self.heads;
-        Ok(M3ae {
+        let model = M3ae {
             vision_encoder: match &self.swin {
                 Some(swin) => VisionEncoder::Swin(swin.init(device)?),
                 None => VisionEncoder::Clip(self.vision.init(device)),
@@ -80,7 +80,8 @@ impl M3aeConfig {
             mim_layer: self.mim.layer.unwrap_or(self.fusion.layers),
             patch_size: self.vision.patch_size,
             norm_pix_loss: self.mim.norm_pix_loss,
-        })
+        };
+        Ok(if self.initializer_range == INIT_STD { model } else { model.map(&mut Rescale::to(self.initializer_range)) })
     }
 }
 
@@ -215,6 +216,20 @@ mod tests {
         assert_eq!(output.cls.dims(), [2, 48]);
         assert!(output.fusion.attention.is_empty());
         assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.cls).dims(), [2, 7]);
+    }
+
+    #[test]
+    fn the_initializer_range_scales_weights_and_leaves_norms_biases_and_positions() {
+        let device = Device::default().autodiff();
+        let deviation = |x: Tensor<2>| f64::from(x.var(0).mean().into_scalar::<f32>()).sqrt();
+        let wide = tiny().with_initializer_range(0.1).init(&device).unwrap();
+        let weight = wide.multi_modal_language_layers[0].intermediate.dense.weight.val();
+        assert!(weight.is_require_grad());
+        assert!((deviation(weight.inner()) - 0.1).abs() < 0.01);
+        let norm = &wide.multi_modal_language_layers[0].output.layer_norm;
+        assert_eq!(norm.gamma.val().inner().min().into_scalar::<f32>(), 1.0);
+        let positions = |model: &M3ae| model.mim_head.as_ref().unwrap().decoder_pos_embed.val().into_data();
+        positions(&wide).assert_eq(&positions(&tiny().init(&device).unwrap()), true);
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct RunConfig {
     pub run: RunSection,
     /// The model.
     pub model: ModelSection,
+    /// Weights to start from.
+    #[serde(default)]
+    pub init: InitSection,
     /// Where images and captions come from.
     pub data: DataSection,
     /// Sizes of the synthetic set, where `data.phantom` is used.
@@ -129,6 +132,21 @@ pub struct ModelSection {
     /// Dropout of text encoder and fusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
+}
+
+/// Weights to start from: files, folders, or `owner/name` in the Hugging Face cache. Empty or absent: random weights.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InitSection {
+    /// CLIP (or Swin) for the vision encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<String>,
+    /// RoBERTa or BERT for the text encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// A whole M3AE model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 /// Where images and captions come from: exactly one of `roco` and `phantom`.

@@ -11,6 +11,7 @@ mod batch;
 mod config;
 mod corpus;
 mod error;
+mod initial;
 mod losses;
 mod metrics;
 mod objectives;
@@ -22,11 +23,12 @@ mod schedule;
 
 pub use batch::{Batcher, BatcherConfig, visible_patches};
 pub use config::{
-    DataSection, LogSection, MaskingSection, ModelSection, ObjectivesSection, RunConfig, RunConfigError, RunSection,
-    TextSection, TrainSection,
+    DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection, RunConfig, RunConfigError,
+    RunSection, TextSection, TrainSection,
 };
 pub use corpus::{Corpus, SkipBudget};
 pub use error::TrainError;
+pub use initial::load_initial;
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
 pub use metrics::{PretrainMetrics, PretrainSums, StepLosses};
 pub use objectives::{

@@ -1,6 +1,5 @@
 //! The pre-training loop.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,14 @@ use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader, Skipped};
 use m3ae_model::{M3ae, M3aeConfig};
 use m3ae_random::{Key, Stream};
+use m3ae_weights::{Extras, export_folder};
 use serde::Serialize;
 
 use crate::batch::{Batcher, BatcherConfig};
 use crate::config::RunConfig;
 use crate::corpus::{Corpus, SkipBudget};
 use crate::error::TrainError;
+use crate::initial::load_initial;
 use crate::metrics::{PretrainMetrics, PretrainSums, StepLosses};
 use crate::objectives::pretrain_step;
 use crate::optimizer::{AdamW, gradient_norms};
@@ -49,6 +50,8 @@ pub struct Start {
     pub truncated: usize,
     /// Optimiser steps to come.
     pub steps: usize,
+    /// Where initial weights came from, if not from chance: a report each.
+    pub initial: Vec<String>,
 }
 
 /// One optimiser step.
@@ -188,8 +191,12 @@ impl<'a> Run<'a> {
         };
         let device = device.clone().autodiff();
         device.seed(Key { seed, epoch: 0, sample: "", stream: Stream::Initialisation }.generator().bits());
-        // Parameters are lazy: drawing them all now, in order, ties them to the seed above.
-        let model = model_config.init(&device)?.materialize();
+        // Parameters are lazy: drawing them all now, in order, ties them to the seed above, whatever is loaded then.
+        let mut model = model_config.init(&device)?.materialize();
+        let initial = load_initial(&mut model, &config.init)?;
+        for (key, report) in &initial {
+            tracing::info!("{key}: {report}");
+        }
         let start = Start {
             parameters: model.num_params(),
             train_samples: train.len(),
@@ -198,6 +205,7 @@ impl<'a> Run<'a> {
             vocabulary: corpus.tokenizer.vocab_size(),
             truncated: train.truncated(),
             steps: config.train.steps,
+            initial: initial.iter().map(|(key, report)| format!("{key}: {report}")).collect(),
         };
         Ok(Self {
             config,
@@ -311,13 +319,11 @@ impl<'a> Run<'a> {
         Ok(metrics)
     }
 
-    /// Writes weights, the model's configuration and the tokenizer.
+    /// Writes a self-sufficient model folder: weights, configuration, tokenizer.
     fn save(&self) -> Result<(), TrainError> {
-        let metadata = HashMap::from([("step".to_owned(), self.step.to_string())]);
-        m3ae_weights::save(&self.model.valid(), &self.folder.file("model.safetensors"), metadata)?;
-        self.folder.write_json("model.json", self.model_config)?;
         self.corpus.tokenizer.save(self.folder.path())?;
-        Ok(())
+        let extras = Extras { tokenizer: Some(self.folder.file("tokenizer.json")), answers: None };
+        Ok(export_folder(&self.model.valid(), self.model_config, &extras, &self.folder.file("model"))?)
     }
 }
 

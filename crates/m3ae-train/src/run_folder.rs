@@ -69,16 +69,6 @@ impl RunFolder {
         writeln!(self.metrics, "{text}").map_err(TrainError::io(&path))
     }
 
-    /// Writes a JSON file.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), TrainError> {
-        let path = self.path.join(name);
-        let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from).map_err(TrainError::io(&path))?;
-        fs::write(&path, text + "\n").map_err(TrainError::io(&path))
-    }
-
     /// Appends samples that were left out to `skipped.txt`, a line each.
     ///
     /// # Errors

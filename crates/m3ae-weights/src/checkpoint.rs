@@ -1,25 +1,42 @@
 //! Reading: a file on disk becomes named tensors whose bytes are read only when they are used.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::store::burn_pack::Tensor as StoredTensor;
-use burn::store::pytorch_reader::{PytorchError, PytorchReader};
-use burn::store::{ModuleStore, SafetensorsStore, bridge};
+use burn::tensor::DType;
 
 use crate::error::WeightsError;
+use crate::stored::StoredTensor;
+use crate::{limits, pytorch, safetensors};
+
+/// Files that are looked for in a folder, in this order.
+pub(crate) const WEIGHT_FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Which container the tensors came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A PyTorch-Lightning checkpoint: weights under `state_dict`.
     Lightning,
-    /// A PyTorch state dictionary.
+    /// A PyTorch state dictionary, zip or legacy.
     Pytorch,
+    /// A TorchScript archive, as OpenAI ships CLIP.
+    TorchScript,
     /// safetensors.
     Safetensors,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lightning => "PyTorch-Lightning checkpoint",
+            Self::Pytorch => "PyTorch state dictionary",
+            Self::TorchScript => "TorchScript archive",
+            Self::Safetensors => "safetensors",
+        })
+    }
 }
 
 /// Named tensors of a file, lazily read.
@@ -28,19 +45,35 @@ pub struct Checkpoint {
     pub(crate) path: PathBuf,
     pub(crate) format: Format,
     pub(crate) tensors: BTreeMap<String, StoredTensor>,
+    pub(crate) metadata: HashMap<String, String>,
 }
 
 impl Checkpoint {
     /// Opens a checkpoint, by content and not by extension. Only names, types and shapes are read now.
+    /// Of a folder, `model.safetensors` is opened, or else `pytorch_model.bin`.
     ///
     /// # Errors
-    /// The file is missing, damaged, or of no kind we read.
+    /// The file is missing, damaged, hostile, or of no kind we read.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let (format, tensors) = if is_safetensors(path)? { open_safetensors(path)? } else { open_pytorch(path)? };
+        let file = if path.is_dir() { file_in(path)? } else { path.to_owned() };
+        let (format, tensors, metadata) = if is_safetensors(&file)? {
+            let opened = safetensors::open(&file)?;
+            (Format::Safetensors, opened.tensors, opened.metadata)
+        } else {
+            let (format, tensors) = pytorch::open(&file)?;
+            (format, tensors, HashMap::new())
+        };
         if tensors.is_empty() {
-            return Err(WeightsError::Format { path: path.to_owned(), problem: "it holds no tensors".into() });
+            return Err(WeightsError::format(&file, "it holds no tensors"));
         }
-        Ok(Self { path: path.to_owned(), format, tensors })
+        check_expansion(&file, &tensors)?;
+        Ok(Self { path: file, format, tensors, metadata })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Which container the tensors came in.
@@ -57,41 +90,65 @@ impl Checkpoint {
     /// Shape of a tensor, if it is there.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.tensors.get(name).map(|tensor| tensor.shape.to_vec())
+        self.tensors.get(name).map(|tensor| tensor.shape.clone())
     }
+
+    /// Stored type of a tensor, if it is there.
+    #[must_use]
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        self.tensors.get(name).map(|tensor| tensor.dtype)
+    }
+
+    /// What a safetensors file says about itself; empty for other formats.
+    #[must_use]
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// A tensor's values as float32, row by row in the file's order.
+    ///
+    /// # Errors
+    /// There is no such tensor, it is not of a floating-point type, or it cannot be read.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let problem =
+            |problem: String| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem };
+        let tensor = self.tensors.get(name).ok_or_else(|| problem("is not in the file".into()))?;
+        if !tensor.is_float() {
+            return Err(problem(format!("type {:?} is no floating-point type", tensor.dtype)));
+        }
+        tensor.read_f32().map_err(|error| problem(error.to_string()))
+    }
+}
+
+fn file_in(folder: &Path) -> Result<PathBuf, WeightsError> {
+    let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let problem = format!("the folder has none of {}", WEIGHT_FILES.join(", "));
+        WeightsError::format(folder, problem)
+    })
 }
 
 /// A safetensors file starts with a header length and a JSON object; PyTorch files start with a zip or pickle signature.
 fn is_safetensors(path: &Path) -> Result<bool, WeightsError> {
-    let mut start = [0_u8; 9];
-    let mut file = File::open(path).map_err(WeightsError::io(path))?;
-    match file.read_exact(&mut start) {
-        Ok(()) => Ok(start[8] == b'{'),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(WeightsError::Format { path: path.to_owned(), problem: "the file is shorter than any header".into() })
-        }
-        Err(error) => Err(WeightsError::io(path)(error)),
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(WeightsError::io(path))?;
+    file.take(9).read_to_end(&mut start).map_err(WeightsError::io(path))?;
+    if start.len() < 9 {
+        return Err(WeightsError::format(path, "the file is shorter than any header"));
     }
+    Ok(safetensors::starts_like(&start))
 }
 
-type Opened = (Format, BTreeMap<String, StoredTensor>);
-
-fn open_safetensors(path: &Path) -> Result<Opened, WeightsError> {
-    let mut store = SafetensorsStore::from_file(path);
-    let tensors = store
-        .get_all_tensors()
-        .map_err(|error| WeightsError::Format { path: path.to_owned(), problem: error.to_string() })?;
-    Ok((Format::Safetensors, tensors.clone()))
-}
-
-fn open_pytorch(path: &Path) -> Result<Opened, WeightsError> {
-    let failed = |error: PytorchError| WeightsError::Format { path: path.to_owned(), problem: error.to_string() };
-    // Lightning keeps the weights under `state_dict`; a plain state dictionary has no such key.
-    let (format, reader) = match PytorchReader::with_top_level_key(path, "state_dict") {
-        Ok(reader) => (Format::Lightning, reader),
-        Err(PytorchError::KeyNotFound(_)) => (Format::Pytorch, PytorchReader::new(path).map_err(failed)?),
-        Err(error) => return Err(failed(error)),
-    };
-    let tensors = reader.into_tensors().into_iter().map(|(name, tensor)| (name, bridge::from_pytorch(tensor)));
-    Ok((format, tensors.collect()))
+fn check_expansion(path: &Path, tensors: &BTreeMap<String, StoredTensor>) -> Result<(), WeightsError> {
+    let file_len = fs::metadata(path).map_err(WeightsError::io(path))?.len();
+    let limit = limits::expansion(file_len);
+    let total = tensors.values().try_fold(0_usize, |total, tensor| total.checked_add(tensor.byte_len()?));
+    match total {
+        Some(total) if total as u64 <= limit => Ok(()),
+        _ => {
+            let total = total.map_or("too many".to_owned(), |total| total.to_string());
+            let problem = format!("its tensors would take {total} bytes, out of a file of {file_len}");
+            Err(WeightsError::format(path, problem))
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a checkpoint.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use m3ae_model::ConfigError;
 use thiserror::Error;
@@ -26,7 +26,17 @@ pub enum WeightsError {
         /// What the reader said.
         problem: String,
     },
-    /// A configuration file beside the weights cannot be understood.
+    /// One tensor's bytes cannot be read, or not written.
+    #[error("{path}: tensor {name}: {problem}")]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A configuration file beside the weights cannot be understood, or is missing.
     #[error("{path}: {problem}")]
     Settings {
         /// The file.
@@ -50,14 +60,36 @@ pub enum WeightsError {
         /// One line per tensor: missing, unexpected or of another shape or type.
         problems: Vec<String>,
     },
+    /// The place to write to is taken: nothing is ever overwritten there.
+    #[error("{path} exists already; choose another place or remove it")]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// Neither a local path nor a hub repository that can be had.
+    #[error("{id}: {problem}")]
+    Hub {
+        /// What was asked for.
+        id: String,
+        /// Why it cannot be had, and which files to put where.
+        problem: String,
+    },
     /// The configuration that the checkpoint implies is not one a model can be built from.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
 impl WeightsError {
-    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn settings(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Settings { path: path.to_owned(), problem: problem.into() }
     }
 }

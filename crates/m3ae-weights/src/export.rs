@@ -1,42 +1,18 @@
-//! Writing: safetensors under the reference's parameter names, in PyTorch's layout.
+//! Writing: safetensors under the reference's parameter names, in PyTorch's layout, one tensor in memory at a time.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
-use burn::tensor::{Bytes, DType};
+use burn::tensor::DType;
 use m3ae_model::M3ae;
-use safetensors::{Dtype, View};
+use serde_json::{Map, Value, json};
 
 use crate::error::WeightsError;
 use crate::names::to_reference;
-
-/// One parameter, its bytes read from the device.
-struct Parameter {
-    shape: Vec<usize>,
-    bytes: Bytes,
-}
-
-impl View for Parameter {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
 
 /// The model's parameters under the reference's names, in PyTorch's layout (linear weights as `[out, in]`).
 #[must_use]
@@ -52,23 +28,50 @@ pub fn state_dict(model: &M3ae) -> Vec<StoredTensor> {
 /// Writes the model's parameters to `path` as safetensors, whole or not at all: under a temporary name first, then renamed.
 /// `metadata` goes into the file's header.
 ///
+/// The file is complete for the reference's strict loading of the parts it computes with. What the reference carries and
+/// never reads is not there: CLIP's text tower (`vision_encoder.token_embedding`, `.positional_embedding`, `.ln_final`) and
+/// the text encoder's `language_encoder.pooler`.
+///
 /// # Errors
 /// The folder cannot be written, or a parameter cannot be read back from its device.
 pub fn save(model: &M3ae, path: &Path, metadata: HashMap<String, String>) -> Result<(), WeightsError> {
-    let format = |problem: String| WeightsError::Format { path: path.to_owned(), problem };
-    let mut parameters = Vec::new();
-    for tensor in state_dict(model) {
-        if tensor.dtype != DType::F32 {
-            return Err(format(format!(
-                "parameter {} is {:?}; weights are kept in float32",
-                tensor.name, tensor.dtype
-            )));
-        }
-        let (name, _, shape, _, bytes) = tensor.into_parts().map_err(|error| format(error.to_string()))?;
-        parameters.push((name, Parameter { shape: shape.to_vec(), bytes }));
-    }
     let part = path.with_extension("safetensors.part");
-    safetensors::serialize_to_file(parameters, Some(metadata), &part).map_err(|error| format(error.to_string()))?;
-    File::open(&part).and_then(|file| file.sync_all()).map_err(WeightsError::io(&part))?;
-    fs::rename(&part, path).map_err(WeightsError::io(path))
+    let written = write(state_dict(model), &part, metadata)
+        .and_then(|()| fs::rename(&part, path).map_err(WeightsError::io(path)));
+    if written.is_err() {
+        // The error that counts is the first one.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn write(tensors: Vec<StoredTensor>, path: &Path, metadata: HashMap<String, String>) -> Result<(), WeightsError> {
+    let failed =
+        |name: &str, problem: String| WeightsError::Tensor { path: path.to_owned(), name: name.into(), problem };
+    let mut header = Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".into(), json!(metadata.into_iter().collect::<BTreeMap<_, _>>()));
+    }
+    let mut offset = 0;
+    for tensor in &tensors {
+        if tensor.dtype != DType::F32 {
+            return Err(failed(&tensor.name, format!("type {:?}; weights are kept in float32", tensor.dtype)));
+        }
+        let end = offset + tensor.byte_len();
+        let entry = json!({ "dtype": "F32", "shape": tensor.shape.to_vec(), "data_offsets": [offset, end] });
+        header.insert(tensor.name.clone(), entry);
+        offset = end;
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' '); // tensors start at a multiple of their element's size
+    let mut file = BufWriter::new(File::create(path).map_err(WeightsError::io(path))?);
+    let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(WeightsError::io(path));
+    put(&(header.len() as u64).to_le_bytes())?;
+    put(&header)?;
+    for tensor in tensors {
+        let name = tensor.name.clone();
+        put(&tensor.into_bytes().map_err(|error| failed(&name, error.to_string()))?)?;
+    }
+    let file = file.into_inner().map_err(|error| WeightsError::io(path)(error.into_error()))?;
+    file.sync_all().map_err(WeightsError::io(path))
 }

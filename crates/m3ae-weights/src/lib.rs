@@ -1,38 +1,78 @@
 //! Weights in and out of the M3AE model.
 //!
-//! - [`Checkpoint::open`] reads PyTorch (Lightning `.ckpt`, zip and legacy pickles) and safetensors files; nothing in them is
-//!   executed, and tensor bytes are read only when used. Safety limits are those of `pytorch-reader` (100 MiB of pickle,
-//!   10 GiB per tensor) and of `safetensors` (100 MB of header).
+//! - [`Checkpoint::open`] reads PyTorch (Lightning `.ckpt`, zip and legacy pickles, TorchScript archives) and safetensors files.
+//!   Tensor bytes are read only when used, one tensor at a time.
 //! - [`load`] applies one to a model, strictly: a missing, unexpected or differently shaped tensor is an error that names it.
-//! - [`save`] writes safetensors under the reference implementation's parameter names, so that other tools read them.
-//! - [`infer_config`] tells which model a checkpoint holds.
+//!   [`load_with`] makes the exceptions that fine-tuning needs; [`load_clip`], [`load_swin`] and [`load_text`] load a
+//!   published vision or text encoder.
+//! - [`find_config`] and [`infer_config`] tell which model a checkpoint holds; [`info()`] describes any file.
+//! - [`save`] writes safetensors under the reference implementation's parameter names, so that other tools read them;
+//!   [`export_folder`] and [`open_folder`] add configuration, tokenizer and answers.
+//! - [`resolve`] turns a path or a hub repository's name into a path.
+//!
+//! # Safety limits
+//! Files are hostile until read. Nothing in them is executed: pickles make plain values, and names outside a short list are
+//! refused or kept as unreadable. Before any allocation, sizes are checked against these limits:
+//!
+//! | what | limit |
+//! |---|---|
+//! | safetensors header | 16 MiB |
+//! | pickle in a zip archive | 8 MiB (2 MiB in a TorchScript archive) |
+//! | a zip archive's entries, unpacked; all tensors of a file together | 8 × the file's size + 1 MiB |
+//! | entries of a zip archive | 100 000 |
+//! | settings file | 64 MiB |
+//! | position table and layers that a configuration asks for | 2²⁶ values, 1024 layers |
+//!
+//! Shapes and types are checked whole against the model before the first tensor is read.
 //!
 //! ```no_run
 //! use burn::prelude::*;
-//! use m3ae_weights::{Checkpoint, infer_config, load, read_settings};
+//! use m3ae_weights::{Checkpoint, find_config, load};
 //!
 //! let checkpoint = Checkpoint::open("m3ae.ckpt".as_ref())?;
-//! let settings = read_settings("config.json".as_ref())?;
-//! let text = read_settings("roberta-base/config.json".as_ref())?;
-//! let mut model = infer_config(&checkpoint, &settings, &text)?.init(&Device::default())?;
+//! let mut model = find_config(&checkpoint)?.init(&Device::default())?;
 //! let report = load(&mut model, &checkpoint)?;
-//! println!("{} tensors loaded, {} ignored", report.loaded.len(), report.ignored.len());
+//! println!("{report}");
 //! # Ok::<(), m3ae_weights::WeightsError>(())
 //! ```
 
 mod checkpoint;
+mod clip;
 mod error;
 mod export;
+mod folder;
+mod hub;
 mod infer;
+mod info;
+mod limits;
 mod load;
 mod names;
+mod plan;
+mod positions;
+mod pytorch;
+mod safetensors;
+mod settings;
+mod stored;
+mod swin;
+mod targets;
+mod text;
+mod torchscript;
 
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::{Checkpoint, Format};
+pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
 pub use export::{save, state_dict};
-pub use infer::{HfTextConfig, HyperParameters, infer_config, read_settings};
-pub use load::{LoadReport, load};
-pub use names::{from_reference, ignorable, to_reference};
+pub use folder::{
+    ANSWERS_FILE, CONFIG_FILE, Extras, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder, open_folder,
+};
+pub use hub::resolve;
+pub use infer::{find_config, hyper_parameters, infer_config};
+pub use info::{CheckpointInfo, Kind, Needs, TensorInfo, info};
+pub use load::{LoadOptions, LoadReport, Resized, load, load_with};
+pub use names::{Head, from_reference, ignorable, to_reference};
+pub use settings::{HfTextConfig, HyperParameters, read_settings};
+pub use swin::load_swin;
+pub use text::{infer_text_config, load_text};

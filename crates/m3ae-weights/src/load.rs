@@ -1,65 +1,144 @@
 //! Applying a checkpoint to a model: strictly, tensor by tensor, with a reason for each one left out.
 
-use burn::store::{ApplyError, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter};
-use burn::tensor::DType;
+use std::fmt;
+
 use m3ae_model::M3ae;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
-use crate::names::{from_reference, ignorable, to_reference};
+use crate::names::{Head, ignorable};
+use crate::plan::{Plan, Value};
+
+/// The decoder's fixed position table, which depends on nothing but its size.
+const DECODER_POSITIONS: &str = "mim_head.decoder_pos_embed";
 
 /// What happened while loading.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// The reference's names of the tensors that now are in the model.
+    /// The reference's names of the parameters whose values now come from the file.
     pub loaded: Vec<String>,
     /// Tensors of the file that were left out, each with the reason.
     pub ignored: Vec<(String, &'static str)>,
+    /// Position tables that were resized to the model's image size.
+    pub resized: Vec<Resized>,
+    /// Parameters that keep the value they had, each with the reason.
+    pub kept: Vec<(String, &'static str)>,
 }
 
-/// Loads every tensor of `checkpoint` into `model`. Stored types are converted to float32.
+/// A position table that was made for another image size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resized {
+    /// The tensor's name in the file.
+    pub name: String,
+    /// Patches per side in the file.
+    pub from: usize,
+    /// Patches per side in the model.
+    pub to: usize,
+}
+
+impl fmt::Display for LoadReport {
+    /// A summary: counts, then a line for each reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} parameters loaded", self.loaded.len())?;
+        for Resized { name, from, to } in &self.resized {
+            writeln!(f, "resized: {name}, from {from}x{from} to {to}x{to} patches")?;
+        }
+        for (what, list) in [("ignored", &self.ignored), ("kept", &self.kept)] {
+            let mut reasons: Vec<(&str, usize, &str)> = Vec::new();
+            for (name, reason) in list {
+                match reasons.iter_mut().find(|(known, ..)| known == reason) {
+                    Some((_, count, _)) => *count += 1,
+                    None => reasons.push((reason, 1, name)),
+                }
+            }
+            for (reason, count, name) in reasons {
+                let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+                writeln!(f, "{what}: {name}{more}: {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What may differ between checkpoint and model. By default nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Heads of the model that keep their initial weights, whether or not the file has them.
+    pub fresh_heads: Vec<Head>,
+    /// Whether heads of the file that the model lacks are left out instead of being unexpected.
+    pub drop_heads: bool,
+    /// Whether the retrieval head starts from the matching head's row 1, the "matched" logit (spec 1.5).
+    pub irtr_from_itm: bool,
+}
+
+impl LoadOptions {
+    /// What fine-tuning from a pre-training checkpoint needs: fresh question-answering and classification heads, a retrieval
+    /// head that starts from the matching head, and no heads but the model's own.
+    #[must_use]
+    pub fn fine_tuning() -> Self {
+        Self { fresh_heads: vec![Head::Vqa, Head::Cls], drop_heads: true, irtr_from_itm: true }
+    }
+}
+
+/// Loads every tensor of `checkpoint` into `model`. Stored types are converted to float32; the vision encoder's position
+/// table is resized if the model's image size differs.
 ///
 /// # Errors
-/// Any tensor that the model lacks, that the file lacks, or whose shape or type differs: all of them, named. The model is then
-/// partly loaded and must not be used.
+/// Any tensor that the model lacks, that the file lacks, or whose shape or type differs: all of them, named, with shapes in
+/// the file's order, and the model is unchanged. Or a tensor that cannot be read: the model is then partly loaded and must
+/// not be used.
 pub fn load(model: &mut M3ae, checkpoint: &Checkpoint) -> Result<LoadReport, WeightsError> {
-    let mut report = LoadReport::default();
-    let mut tensors = Vec::with_capacity(checkpoint.tensors.len());
-    for (name, tensor) in &checkpoint.tensors {
-        match ignorable(name) {
-            Some(reason) => report.ignored.push((name.clone(), reason)),
-            None => {
-                let mut tensor = tensor.clone();
-                tensor.name = from_reference(name);
-                tensors.push(tensor);
+    load_with(model, checkpoint, &LoadOptions::default())
+}
+
+/// As [`load`], with exceptions.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(model: &mut M3ae, checkpoint: &Checkpoint, options: &LoadOptions) -> Result<LoadReport, WeightsError> {
+    let mut plan = Plan::new(model, &checkpoint.path);
+    let present: Vec<Head> = Head::ALL.into_iter().filter(|head| plan.has(head.prefix())).collect();
+    let irtr_from_itm = options.irtr_from_itm && present.contains(&Head::Irtr);
+    if irtr_from_itm {
+        for end in ["weight", "bias"] {
+            match checkpoint.tensors.get(&format!("itm_head.fc.{end}")) {
+                Some(itm) => {
+                    plan.assign(&format!("irtr_head.{end}"), &format!("itm_head.fc.{end}"), Value::Row(itm.clone(), 1));
+                }
+                None => plan.problem(format!("missing: itm_head.fc.{end}, from which irtr_head.{end} is to start")),
             }
         }
     }
-    let adapter = FloatCastAdapter::to(DType::F32).chain(PyTorchToBurnAdapter);
-    let result = model.apply(tensors, None, Some(Box::new(adapter)), true);
-
-    let missing = result.missing.iter().map(|(path, _)| format!("  missing: {}", to_reference(path)));
-    let unexpected = result.unused.iter().map(|path| format!("  unexpected: {}", to_reference(path)));
-    let problems: Vec<String> = result.errors.iter().map(describe).chain(missing).chain(unexpected).collect();
-    if !problems.is_empty() {
-        return Err(WeightsError::Mismatch { path: checkpoint.path.clone(), problems });
+    for (name, tensor) in &checkpoint.tensors {
+        let head = Head::of(name);
+        let absent = head.is_some_and(|head| !present.contains(&head));
+        if let Some(reason) = ignorable(name) {
+            plan.ignore(name, reason);
+        } else if head.is_some_and(|head| options.fresh_heads.contains(&head)) {
+            plan.ignore(name, "this head starts afresh");
+        } else if absent && options.drop_heads {
+            plan.ignore(name, "the model has no such head");
+        } else if irtr_from_itm && head == Some(Head::Irtr) {
+            plan.ignore(name, "the retrieval head starts from the matching head's row 1");
+        } else if name == DECODER_POSITIONS && other_grid(plan.needs(name), &tensor.shape) {
+            plan.ignore(name, "a fixed table for another image size");
+            plan.keep(name, "a fixed table, computed for the model's image size");
+        } else {
+            plan.assign(name, name, Value::Whole(tensor.clone()));
+        }
     }
-    report.loaded = result.applied.iter().map(|path| to_reference(path)).collect();
-    Ok(report)
+    for head in &options.fresh_heads {
+        plan.keep(head.prefix(), "this head starts afresh");
+    }
+    plan.apply(model)
 }
 
-fn describe(error: &ApplyError) -> String {
-    match error {
-        ApplyError::ShapeMismatch { path, expected, found } => {
-            let (expected, found) = (expected.to_vec(), found.to_vec());
-            // Linear weights are transposed on the way in: the file's own order is the reverse.
-            format!("  {}: the file has shape {found:?}, the model needs {expected:?}", to_reference(path))
+/// Whether a `[1, 1 + grid², width]` table differs from the needed one in its grid alone.
+fn other_grid(needed: Option<&[usize]>, found: &[usize]) -> bool {
+    match (needed, found) {
+        (Some(&[1, needed, width]), &[1, rows, found_width]) => {
+            needed != rows && width == found_width && crate::positions::grid(rows).is_some()
         }
-        ApplyError::DTypeMismatch { path, expected, found } => {
-            format!("  {}: the file has type {found:?}, the model needs {expected:?}", to_reference(path))
-        }
-        ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
-            format!("  {}: {message}", to_reference(path))
-        }
+        _ => false,
     }
 }

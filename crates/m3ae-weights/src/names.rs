@@ -4,6 +4,8 @@
 //! into a sequence, differs. Each row replaces a piece of the path, and no row's output contains another row's input, so
 //! the table reads in both directions.
 
+use m3ae_model::swin_ignorable;
+
 /// `(ours, reference's, why they differ)`.
 const TABLE: [(&str, &str, &str); 10] = [
     (".attn.in_proj.weight", ".attn.in_proj_weight", "PyTorch's attention keeps the packed projection as bare tensors"),
@@ -53,7 +55,55 @@ const UNREAD: [(&str, &str); 6] = [
 /// Why a tensor of the reference may be ignored, or `None` where it may not.
 #[must_use]
 pub fn ignorable(name: &str) -> Option<&'static str> {
-    UNREAD.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|&(_, reason)| reason)
+    let unread = UNREAD.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|&(_, reason)| reason);
+    unread.or_else(|| swin_ignorable(name.strip_prefix("vision_encoder.")?))
+}
+
+/// The prediction heads, by what they predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Head {
+    /// Masked language modelling.
+    Mlm,
+    /// Masked image modelling.
+    Mim,
+    /// Image-text matching.
+    Itm,
+    /// Question answering.
+    Vqa,
+    /// Classification.
+    Cls,
+    /// Image-text retrieval.
+    Irtr,
+}
+
+impl Head {
+    /// All heads.
+    pub const ALL: [Self; 6] = [Self::Mlm, Self::Mim, Self::Itm, Self::Vqa, Self::Cls, Self::Irtr];
+
+    /// What the names of its parameters start with.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Mlm => "mlm_head.",
+            Self::Mim => "mim_head.",
+            Self::Itm => "itm_head.",
+            Self::Vqa => "vqa_head.",
+            Self::Cls => "cls_head.",
+            Self::Irtr => "irtr_head.",
+        }
+    }
+
+    /// The head that a parameter belongs to, if any.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|head| name.starts_with(head.prefix()))
+    }
+}
+
+impl std::fmt::Display for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.prefix().trim_end_matches("_head."))
+    }
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
         lines.iter().filter(|line| line["event"] == "train").all(|line| line["gradient_norm"].as_f64() > Some(0.0))
     );
 
-    let weights = fs::read(run.join("model.safetensors")).unwrap();
+    let weights = fs::read(run.join("model/model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&weights).unwrap();
     assert!(tensors.names().contains(&"multi_modal_vision_layers.0.crossattention.self.query.weight"));
     for step in [0, 3, 6] {
@@ -79,7 +79,7 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
         // Two images beside each other, three pictures each.
         assert_eq!((picture.width(), picture.height()), (4 + 6 * 164 + 12, 4 + 164));
     }
-    for name in ["log.txt", "model.json", "tokenizer.json"] {
+    for name in ["log.txt", "tokenizer.json", "model/config.json", "model/tokenizer.json"] {
         assert!(run.join(name).is_file(), "{name}");
     }
 }
@@ -89,7 +89,7 @@ fn the_same_recipe_gives_the_same_weights_for_any_number_of_workers() {
     let (folder, run) = workplace();
     let weights = |options: &[&str]| {
         pretrain(folder.path(), options);
-        fs::read(run.join("model.safetensors")).unwrap()
+        fs::read(run.join("model/model.safetensors")).unwrap()
     };
     let first = weights(&[]);
     assert_eq!(first, weights(&["--overwrite", "--set", "data.workers=3"]));
@@ -166,4 +166,23 @@ fn a_missing_data_folder_says_which_layout_is_expected() {
     assert!(error.contains("text.tokenizer: is missing"), "{error}");
     let error = pretrain_fails(folder.path(), &["--set", "text.tokenizer=nowhere"]);
     assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
+fn a_run_starts_from_the_weights_of_another() {
+    let (folder, run) = workplace();
+    pretrain(folder.path(), &["--set", "train.steps=3"]);
+    let first = fs::read(run.join("model/model.safetensors")).unwrap();
+
+    // With a learning rate of next to nothing, the second run ends where the first did.
+    let still = ["train.learning_rate=1e-30", "train.steps=1", "init.checkpoint=runs/tiny/model", "run.name=second"];
+    let options: Vec<&str> = still.iter().flat_map(|option| ["--set", option]).collect();
+    let printed = pretrain(folder.path(), &options);
+    assert!(printed.contains("init.checkpoint: ") && printed.contains("parameters loaded"), "{printed}");
+    assert_eq!(first, fs::read(folder.path().join("runs/second/model/model.safetensors")).unwrap());
+
+    let error = pretrain_fails(folder.path(), &["--set", "run.name=third", "--set", "init.text=runs/tiny/model"]);
+    assert!(error.contains("runs/tiny/model"), "{error}");
+    let options = ["--set", "run.name=fourth", "--set", "init.vision=no/such", "--set", "init.text="];
+    assert!(pretrain_fails(folder.path(), &options).contains("no/such"));
 }

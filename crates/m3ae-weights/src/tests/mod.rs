@@ -1,5 +1,14 @@
 //! Promises of the crate as a whole.
 
+mod craft;
+mod encoders;
+mod fine_tuning;
+mod folders;
+mod formats;
+mod golden;
+mod hostile;
+mod information;
+
 use std::collections::HashMap;
 use std::fs;
 
@@ -66,6 +75,34 @@ fn names_missing_unexpected_and_misshaped_tensors() {
     assert!(message.contains("missing: cls_head.0.weight"), "{message}");
     assert!(message.contains("unexpected: irtr_head.weight"), "{message}");
     assert!(message.contains("vqa_head.3.bias: the file has shape [5], the model needs [6]"), "{message}");
+    // Linear weights are kept transposed; messages speak of the file.
+    assert!(message.contains("vqa_head.3.weight: the file has shape [5, 48], the model needs [6, 48]"), "{message}");
+}
+
+#[test]
+fn a_model_that_does_not_fit_stays_as_it_was() {
+    let (_folder, path) = saved(&config());
+    let mut other = config();
+    other.heads.vqa = Some(6);
+    let mut model = other.init(&Device::default()).unwrap();
+    let before = craft::state(&model);
+    load(&mut model, &Checkpoint::open(&path).unwrap()).unwrap_err();
+    assert_eq!(craft::state(&model), before);
+}
+
+#[test]
+fn another_vocabulary_is_an_error_that_names_the_table() {
+    let (_folder, path) = saved(&config());
+    let mut other = config();
+    other.text.vocab_size = 31;
+    let mut model = other.init(&Device::default()).unwrap();
+    let message = load(&mut model, &Checkpoint::open(&path).unwrap()).unwrap_err().to_string();
+    for line in [
+        "language_encoder.embeddings.word_embeddings.weight: the file has shape [30, 16], the model needs [31, 16]",
+        "mlm_head.decoder.weight: the file has shape [30, 24], the model needs [31, 24]",
+    ] {
+        assert!(message.contains(line), "{message}");
+    }
 }
 
 #[test]

@@ -1,0 +1,192 @@
+//! A model folder: everything needed to use a model, in one place.
+//!
+//! ```text
+//! config.json         {"format": "m3ae", "version": 1, "model": {…}}: the model's configuration
+//! model.safetensors   the weights, under the reference's names
+//! tokenizer.json      Hugging Face tokenizer (if given)
+//! answers.json        ["yes", "no", …]: the answers of the question-answering head, in its order (if it has one)
+//! ```
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use m3ae_model::{M3ae, M3aeConfig};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::WeightsError;
+use crate::export::save;
+use crate::infer::check_size;
+use crate::load::{LoadReport, load};
+use crate::settings::read_settings;
+
+/// The configuration.
+pub const CONFIG_FILE: &str = "config.json";
+/// The weights.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The tokenizer.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// The answers of the question-answering head.
+pub const ANSWERS_FILE: &str = "answers.json";
+
+/// What marks a `config.json` as ours.
+const FORMAT: &str = "m3ae";
+/// The version of the folder's layout.
+const VERSION: u64 = 1;
+
+/// What goes into a folder beside configuration and weights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// A `tokenizer.json`, or a folder that holds one.
+    pub tokenizer: Option<PathBuf>,
+    /// The answers of the question-answering head, in the order of its classes.
+    pub answers: Option<Vec<String>>,
+}
+
+/// Writes a self-sufficient model folder at `out`, which must not exist yet. It appears whole or not at all.
+///
+/// The weights are as [`save`] writes them: complete for the reference's strict loading of the parts it computes with.
+///
+/// # Errors
+/// `out` exists, the number of answers is not that of the question-answering head, there is no tokenizer where one is said to
+/// be, or something cannot be read or written.
+pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &Path) -> Result<(), WeightsError> {
+    if out.symlink_metadata().is_ok() {
+        return Err(WeightsError::Exists { path: out.to_owned() });
+    }
+    check_answers(out, config, extras.answers.as_deref())?;
+    let part = part_of(out)?;
+    let written = write(model, config, extras, &part).and_then(|()| {
+        sync(&part)?;
+        fs::rename(&part, out).map_err(WeightsError::io(out))
+    });
+    if written.is_err() {
+        // The error that counts is the first one.
+        let _ = fs::remove_dir_all(&part);
+    }
+    written
+}
+
+fn write(model: &M3ae, config: &M3aeConfig, extras: &Extras, folder: &Path) -> Result<(), WeightsError> {
+    if let Some(tokenizer) = &extras.tokenizer {
+        let source = if tokenizer.is_dir() { tokenizer.join(TOKENIZER_FILE) } else { tokenizer.clone() };
+        let target = folder.join(TOKENIZER_FILE);
+        fs::copy(&source, &target).map_err(WeightsError::io(&source))?;
+        sync(&target)?;
+    }
+    if let Some(answers) = &extras.answers {
+        write_json(&folder.join(ANSWERS_FILE), answers)?;
+    }
+    write_json(&folder.join(CONFIG_FILE), &json!({ "format": FORMAT, "version": VERSION, "model": config }))?;
+    let metadata = [("format", "pt"), ("writer", concat!("m3ae ", env!("CARGO_PKG_VERSION")))];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    save(model, &folder.join(WEIGHTS_FILE), metadata)
+}
+
+/// A fresh folder beside `out`.
+fn part_of(out: &Path) -> Result<PathBuf, WeightsError> {
+    let name = out.file_name().ok_or_else(|| WeightsError::settings(out, "has no name that a folder could have"))?;
+    let mut part = std::ffi::OsString::from(".");
+    part.push(name);
+    part.push(format!(".{}.part", std::process::id()));
+    let part = out.with_file_name(part);
+    fs::create_dir(&part).map_err(WeightsError::io(&part))?;
+    Ok(part)
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), WeightsError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| WeightsError::settings(path, error.to_string()))?;
+    let mut file = File::create(path).map_err(WeightsError::io(path))?;
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(WeightsError::io(path))
+}
+
+/// Waits until a file or, where that is possible, a folder is on disk.
+fn sync(path: &Path) -> Result<(), WeightsError> {
+    if path.is_dir() && !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(path).and_then(|file| file.sync_all()).map_err(WeightsError::io(path))
+}
+
+fn check_answers(path: &Path, config: &M3aeConfig, answers: Option<&[String]>) -> Result<(), WeightsError> {
+    match (config.heads.vqa, answers) {
+        (Some(classes), Some(answers)) if classes != answers.len() => {
+            let problem = format!("{} answers for a question-answering head of {classes}", answers.len());
+            Err(WeightsError::settings(path, problem))
+        }
+        (None, Some(_)) => Err(WeightsError::settings(path, "answers, but the model has no question-answering head")),
+        _ => Ok(()),
+    }
+}
+
+/// An open model folder.
+#[derive(Debug)]
+pub struct ModelFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The model's configuration.
+    pub config: M3aeConfig,
+    /// The weights, not read yet.
+    pub checkpoint: Checkpoint,
+    /// The tokenizer's file, if there is one.
+    pub tokenizer: Option<PathBuf>,
+    /// The answers of the question-answering head, in the order of its classes, if they are there.
+    pub answers: Option<Vec<String>>,
+}
+
+impl ModelFolder {
+    /// Builds the model with the folder's weights, bit for bit.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(&self, device: &Device) -> Result<(M3ae, LoadReport), WeightsError> {
+        let mut model = self.config.init(device)?;
+        let report = load(&mut model, &self.checkpoint)?;
+        Ok((model, report))
+    }
+}
+
+/// Opens a folder that [`export_folder`] wrote. The weights are read by [`ModelFolder::load`].
+///
+/// # Errors
+/// A file is missing or damaged, the folder is of a later version, or its files contradict each other.
+pub fn open_folder(path: &Path) -> Result<ModelFolder, WeightsError> {
+    let config_path = path.join(CONFIG_FILE);
+    let config = read_config(&config_path)?.ok_or_else(|| {
+        let problem = format!("is not there or not of an exported model: `\"format\": \"{FORMAT}\"` marks those");
+        WeightsError::settings(&config_path, problem)
+    })?;
+    let answers_path = path.join(ANSWERS_FILE);
+    let answers: Option<Vec<String>> = answers_path.is_file().then(|| read_settings(&answers_path)).transpose()?;
+    check_answers(&answers_path, &config, answers.as_deref())?;
+    let tokenizer = Some(path.join(TOKENIZER_FILE)).filter(|path| path.is_file());
+    let checkpoint = Checkpoint::open(&path.join(WEIGHTS_FILE))?;
+    Ok(ModelFolder { path: path.to_owned(), config, checkpoint, tokenizer, answers })
+}
+
+/// The configuration in an exported folder's `config.json`; `None` if the file is not there or is of another kind.
+pub(crate) fn read_config(path: &Path) -> Result<Option<M3aeConfig>, WeightsError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut json: Value = read_settings(path)?;
+    if json.get("format").and_then(Value::as_str) != Some(FORMAT) {
+        return Ok(None);
+    }
+    let failed = |problem: String| WeightsError::settings(path, problem);
+    match json.get("version").and_then(Value::as_u64) {
+        Some(VERSION) => {}
+        Some(version) => {
+            return Err(failed(format!("was written in version {version}; this program reads {VERSION}")));
+        }
+        None => return Err(failed("has no version".into())),
+    }
+    let model = json.get_mut("model").map(Value::take).unwrap_or_default();
+    let config: M3aeConfig = serde_json::from_value(model).map_err(|error| failed(format!("model: {error}")))?;
+    config.validate()?;
+    check_size(path, &config)?;
+    Ok(Some(config))
+}

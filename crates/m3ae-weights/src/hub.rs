@@ -1,0 +1,147 @@
+//! Names of models: a local path, or a repository of the Hugging Face hub.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::WEIGHT_FILES;
+use crate::error::WeightsError;
+
+/// Files that are wanted from a repository beside the weights.
+#[cfg(feature = "hub")]
+const SMALL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "answers.json"];
+
+/// Finds a model: a local file or folder as it is; else `owner/name` in the Hugging Face cache (`$HF_HUB_CACHE`,
+/// `$HF_HOME/hub` or `~/.cache/huggingface/hub`); else, with the crate's feature `hub`, from the hub into that cache.
+/// The result is a file or folder for [`crate::Checkpoint::open`], [`crate::open_folder`] or [`crate::info()`].
+///
+/// # Errors
+/// It is neither there nor to be had: the message says which files to put where.
+pub fn resolve(path_or_id: &str) -> Result<PathBuf, WeightsError> {
+    let path = Path::new(path_or_id);
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    if !is_id(path_or_id) {
+        let problem = "there is no such file or folder, and it is no hub repository `owner/name` either".into();
+        return Err(WeightsError::Hub { id: path_or_id.into(), problem });
+    }
+    let cache = cache_folder();
+    if let Some(folder) = cache.as_deref().and_then(|cache| cached(cache, path_or_id)) {
+        return Ok(folder);
+    }
+    let failed = match download(path_or_id, cache.as_deref()) {
+        Ok(folder) => return Ok(folder),
+        Err(problem) => problem,
+    };
+    Err(WeightsError::Hub { id: path_or_id.into(), problem: format!("{failed}. {}", advice(path_or_id)) })
+}
+
+fn advice(id: &str) -> String {
+    let [first, second] = WEIGHT_FILES;
+    format!(
+        "Without a connection, get https://huggingface.co/{id} elsewhere and put config.json, {first} (or {second}) and \
+        tokenizer.json into the folder {id}, or name the folder they are in"
+    )
+}
+
+/// `owner/name` as the hub spells it.
+fn is_id(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("HF_HUB_CACHE")
+        .or_else(|| set("HF_HOME").map(|home| home.join("hub")))
+        .or_else(|| Some(env::home_dir()?.join(".cache").join("huggingface").join("hub")))
+}
+
+/// The snapshot of a repository's main branch in the cache, if it has weights.
+fn cached(cache: &Path, id: &str) -> Option<PathBuf> {
+    let repository = cache.join(format!("models--{}", id.replace('/', "--")));
+    let revision = fs::read_to_string(repository.join("refs").join("main")).ok()?;
+    let revision = revision.trim();
+    if revision.is_empty() || !revision.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let snapshot = repository.join("snapshots").join(revision);
+    WEIGHT_FILES.iter().any(|name| snapshot.join(name).is_file()).then_some(snapshot)
+}
+
+#[cfg(not(feature = "hub"))]
+fn download(_id: &str, _cache: Option<&Path>) -> Result<PathBuf, String> {
+    Err("it is not in the Hugging Face cache, and this program was built without the feature `hub`".into())
+}
+
+/// Fetches configuration, tokenizer, answers and weights into the cache.
+#[cfg(feature = "hub")]
+fn download(id: &str, cache: Option<&Path>) -> Result<PathBuf, String> {
+    use hf_hub::api::sync::ApiBuilder;
+
+    let mut builder = ApiBuilder::from_env().with_progress(false);
+    if let Some(cache) = cache {
+        builder = builder.with_cache_dir(cache.to_owned());
+    }
+    let api = builder.build().map_err(|error| error.to_string())?;
+    let repository = api.model(id.to_owned());
+    let listed = repository.info().map_err(|error| format!("the hub does not answer for it: {error}"))?;
+    let has = |name: &str| listed.siblings.iter().any(|file| file.rfilename == name);
+    let weights = WEIGHT_FILES.into_iter().find(|name| has(name));
+    let weights = weights.ok_or_else(|| format!("its repository has none of {}", WEIGHT_FILES.join(", ")))?;
+    let get = |name: &str| repository.get(name).map_err(|error| format!("{name}: {error}"));
+    for name in SMALL_FILES.into_iter().filter(|name| has(name)) {
+        get(name)?;
+    }
+    let weights = get(weights)?;
+    weights.parent().map(Path::to_owned).ok_or_else(|| "the cache has no folder for it".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_paths_come_before_the_hub() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(resolve(folder.path().to_str().unwrap()).unwrap(), folder.path());
+    }
+
+    #[test]
+    fn what_is_neither_path_nor_repository_says_so() {
+        for text in ["no-such-file.ckpt", "/no/such/file", "a/b/c", "../x/y", "owner/"] {
+            let error = resolve(text).unwrap_err().to_string();
+            assert!(error.contains("no such file or folder"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_cached_repository_is_found_without_a_connection() {
+        let cache = tempfile::tempdir().unwrap();
+        let repository = cache.path().join("models--owner--model");
+        let snapshot = repository.join("snapshots").join("abc123");
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(repository.join("refs")).unwrap();
+        fs::write(repository.join("refs").join("main"), "abc123\n").unwrap();
+        assert_eq!(cached(cache.path(), "owner/model"), None, "no weights yet");
+        fs::write(snapshot.join("model.safetensors"), "").unwrap();
+        assert_eq!(cached(cache.path(), "owner/model"), Some(snapshot));
+        fs::write(repository.join("refs").join("main"), "../../..").unwrap();
+        assert_eq!(cached(cache.path(), "owner/model"), None, "revisions are names, not paths");
+    }
+
+    #[cfg(not(feature = "hub"))]
+    #[test]
+    fn offline_the_error_says_which_files_to_put_where() {
+        let error = resolve("no-such-owner-7/no-such-model").unwrap_err().to_string();
+        for needed in ["config.json", "model.safetensors", "tokenizer.json", "the folder no-such-owner-7/no-such-model"]
+        {
+            assert!(error.contains(needed), "{error}");
+        }
+    }
+}
