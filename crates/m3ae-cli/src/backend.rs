@@ -39,9 +39,9 @@ impl Backend {
             #[cfg(feature = "metal")]
             Self::Metal => Ok(Device::metal(burn::tensor::DeviceKind::default())),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0_usize)),
+            Self::Cuda => Ok(Device::cuda(burn::tensor::DeviceIndex::Default)),
             #[cfg(feature = "rocm")]
-            Self::Rocm => Ok(Device::rocm(0_usize)),
+            Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Default)),
             #[allow(unreachable_patterns)] // Unless all features are on.
             other => {
                 let name = other.name();

@@ -90,6 +90,26 @@ pub struct PretrainOutput {
 }
 
 impl PretrainOutput {
+    /// Losses and hits of what the heads predicted: `token_logits` `[M, V]`, `patches` `[B, N, P·P·3]`, `pairs` `[B, 2]`.
+    fn judge(
+        model: &M3ae,
+        batch: &PretrainBatch,
+        token_logits: Tensor<2>,
+        patches: Tensor<3>,
+        pairs: Tensor<2>,
+    ) -> Self {
+        let target = mim_target(batch.image.clone(), model.patch_size(), model.norm_pix_loss());
+        Self {
+            mlm: cross_entropy(token_logits.clone(), batch.mlm.targets.clone()),
+            mim: mim_loss(patches.clone(), target, batch.visible.mask.clone()),
+            itm: cross_entropy(pairs.clone(), batch.itm.labels.clone()),
+            mlm_hits: hits(token_logits.clone(), batch.mlm.targets.clone()),
+            itm_hits: hits(pairs, batch.itm.labels.clone()),
+            patches,
+            token_logits,
+        }
+    }
+
     /// The weighted sum that is minimised.
     #[must_use]
     pub fn total(&self, weights: ObjectiveWeights) -> Tensor<1> {
@@ -139,17 +159,7 @@ pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutp
     let input = FusionInput { text: whole_text, text_bias: whole_text_bias, image: model.project_image(visible) };
     let state = model.fuse_until(model.mim_layer(), input, false).image; // [B, 1+K, D]
     let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
-    let target = mim_target(batch.image.clone(), model.patch_size(), model.norm_pix_loss());
-
-    Ok(PretrainOutput {
-        mlm: cross_entropy(token_logits.clone(), batch.mlm.targets.clone()),
-        mim: mim_loss(patches.clone(), target, batch.visible.mask.clone()),
-        itm: cross_entropy(pairs.clone(), batch.itm.labels.clone()),
-        mlm_hits: hits(token_logits.clone(), batch.mlm.targets.clone()),
-        itm_hits: hits(pairs, batch.itm.labels.clone()),
-        patches,
-        token_logits,
-    })
+    Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
 }
 
 /// The three objectives as three separate full passes, the way the reference runs them: for tests and for reading.
@@ -172,20 +182,10 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
     let input = FusionInput { text, text_bias: padding_bias(mask.clone()), image: model.project_image(visible) };
     let state = model.fuse_until(model.mim_layer(), input, false).image;
     let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
-    let target = mim_target(batch.image.clone(), model.patch_size(), model.norm_pix_loss());
 
     let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
     let images = Tensor::cat(vec![batch.image.clone(), batch.itm.false_image.clone()], 0);
     let image = images.select(0, batch.itm.rows.clone());
     let pairs = itm_head.forward(model.forward(image, ids, mask).cls);
-
-    Ok(PretrainOutput {
-        mlm: cross_entropy(token_logits.clone(), batch.mlm.targets.clone()),
-        mim: mim_loss(patches.clone(), target, batch.visible.mask.clone()),
-        itm: cross_entropy(pairs.clone(), batch.itm.labels.clone()),
-        mlm_hits: hits(token_logits.clone(), batch.mlm.targets.clone()),
-        itm_hits: hits(pairs, batch.itm.labels.clone()),
-        patches,
-        token_logits,
-    })
+    Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
 }
