@@ -2,9 +2,11 @@
 
 mod backend;
 mod checkpoint;
+mod data;
 mod logging;
 mod memory;
 mod parity;
+mod prepare;
 mod pretrain;
 
 use std::process::ExitCode;
@@ -14,7 +16,9 @@ use clap::{Parser, Subcommand};
 
 use backend::Backend;
 use checkpoint::{ConvertArgs, InfoArgs};
+use data::DataArgs;
 use parity::ParityArgs;
+use prepare::PrepareArgs;
 use pretrain::PretrainArgs;
 
 /// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
@@ -34,6 +38,8 @@ enum Command {
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
+    Prepare(PrepareArgs),
+    Data(DataArgs),
 }
 
 fn main() -> ExitCode {
@@ -53,5 +59,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Parity(args) => parity::run(args, &device),
         Command::Info(args) => checkpoint::describe(args),
         Command::Convert(args) => checkpoint::convert(args, &device),
+        Command::Prepare(args) => prepare::run(args),
+        Command::Data(args) => data::run(args),
     }
 }

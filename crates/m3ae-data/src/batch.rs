@@ -3,12 +3,12 @@
 use crate::Skipped;
 
 /// Samples of one training step. B is the number of samples whose images could be read: at most the batch size, and 0 where none
-/// could.
+/// could, or where other ranks share the rest of the epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptionBatch {
     /// The epoch, from 0.
     pub epoch: u64,
-    /// The batch's number within its epoch, from 0.
+    /// The batch's number within its epoch and rank, from 0.
     pub index: usize,
     /// The samples' ids, `[B]`.
     pub sample_ids: Vec<String>,
@@ -18,6 +18,8 @@ pub struct CaptionBatch {
     pub false_images: Option<Vec<f32>>,
     /// The captions' ids with start and end token, `[B]` texts of different lengths.
     pub text_ids: Vec<Vec<u32>>,
+    /// Texts of other images for each sample, `[B][n]`, where they were asked for.
+    pub false_texts: Option<Vec<Vec<Vec<u32>>>>,
     /// Samples that should be here, and why they are not.
     pub skipped: Vec<Skipped>,
 }

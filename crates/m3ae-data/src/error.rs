@@ -73,6 +73,9 @@ pub enum DataError {
     /// Synthetic data could not be made.
     #[error(transparent)]
     Phantom(#[from] m3ae_phantom::PhantomError),
+    /// A prepared file is at fault.
+    #[error(transparent)]
+    Arrow(#[from] crate::arrow::ArrowError),
     /// A text or tokenizer is at fault.
     #[error(transparent)]
     Text(#[from] m3ae_text::TextError),

@@ -8,6 +8,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, meta
 use std::{
     fs,
     io::{self, Cursor, Read},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -138,6 +139,25 @@ impl Image {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The pixels in these columns and rows, which must be inside of the image.
+    pub(crate) fn part(&self, columns: Range<usize>, rows: Range<usize>) -> Self {
+        let channels = self.layout.channels();
+        let inside = columns.start * channels..columns.end * channels;
+        let lines = self.bytes.chunks_exact(self.width * channels).skip(rows.start).take(rows.len());
+        let bytes = lines.flat_map(|line| &line[inside.clone()]).copied().collect();
+        Self { width: columns.len(), height: rows.len(), layout: self.layout, bytes }
+    }
+
+    /// The pixels as red, green, blue, without their alpha: `[height, width, 3]`.
+    pub(crate) fn to_rgb(&self) -> Vec<u8> {
+        let pixels = self.bytes.chunks_exact(self.layout.channels());
+        match self.layout {
+            Layout::Grey | Layout::GreyAlpha => pixels.flat_map(|p| [p[0]; 3]).collect(),
+            Layout::Rgb => self.bytes.clone(),
+            Layout::Rgba => pixels.flat_map(|p| [p[0], p[1], p[2]]).collect(),
+        }
     }
 
     /// The pixels as red, green, blue, alpha: `[height, width, 4]`.

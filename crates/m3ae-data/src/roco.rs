@@ -15,6 +15,8 @@ use std::{
 
 /// Shorter captions say nothing about their image.
 const MIN_WORDS: usize = 3;
+/// Characters of a useless line that its report shows.
+const EXCERPT: usize = 60;
 /// What an image's file may be called after its id; the first that exists is used.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
@@ -37,7 +39,7 @@ pub fn read_roco(root: &Path, split: &str) -> Result<CaptionSet, DataError> {
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<Result<HashSet<OsString>, _>>())
         .map_err(DataError::read(&images))?;
 
-    let lines = lines(&bytes);
+    let lines = parse_captions(&bytes);
     let mut set = CaptionSet {
         name: "roco".to_owned(),
         split: split.to_owned(),
@@ -53,10 +55,10 @@ pub fn read_roco(root: &Path, split: &str) -> Result<CaptionSet, DataError> {
     }
     let mut first_line: HashMap<(String, String), usize> = HashMap::new();
     let mut per_image: HashMap<String, usize> = HashMap::new();
-    for (line, bytes) in (1..).zip(lines) {
-        let (id, caption) = match parse(bytes) {
+    for (line, parsed) in (1..).zip(lines) {
+        let CaptionLine { id, caption } = match parsed {
             Ok(parsed) => parsed,
-            Err((key, reason)) => {
+            Err(UnusableLine { key, reason }) => {
                 skip(Some(line), &key, reason);
                 continue;
             }
@@ -79,6 +81,31 @@ pub fn read_roco(root: &Path, split: &str) -> Result<CaptionSet, DataError> {
     Ok(set)
 }
 
+/// A usable line of a captions file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptionLine {
+    /// The image's id: a plain file name without its extension.
+    pub id: String,
+    /// The caption, its whitespace collapsed; at least three words.
+    pub caption: String,
+}
+
+/// A line of a captions file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableLine {
+    /// The id as far as it is known, cut to 60 characters.
+    pub key: String,
+    /// What is wrong.
+    pub reason: SkipReason,
+}
+
+/// The lines of a `captions.txt`, in order; the first is line 1. Any bytes are accepted: what is wrong with a line is said in its
+/// place.
+#[must_use]
+pub fn parse_captions(bytes: &[u8]) -> Vec<Result<CaptionLine, UnusableLine>> {
+    lines(bytes).into_iter().map(parse).collect()
+}
+
 /// A file's lines, ended by `\n` or `\r\n`; the last need not be. A byte order mark is no text.
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
@@ -89,29 +116,25 @@ fn lines(bytes: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// A line's id and caption; where it has none, the id as far as it is known, and why.
-fn parse(line: &[u8]) -> Result<(String, String), (String, SkipReason)> {
+/// A line's id and caption.
+fn parse(line: &[u8]) -> Result<CaptionLine, UnusableLine> {
+    let unusable = |key: &str, reason| UnusableLine { key: key.chars().take(EXCERPT).collect(), reason };
     let Ok(text) = std::str::from_utf8(line) else {
         // The id may well be readable, and helps to find the line.
         let key = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
-        return Err((excerpt(&String::from_utf8_lossy(key)), SkipReason::NotUtf8));
+        return Err(unusable(&String::from_utf8_lossy(key), SkipReason::NotUtf8));
     };
-    let (id, caption) = text.split_once('\t').ok_or_else(|| (excerpt(text), SkipReason::NoTab))?;
+    let (id, caption) = text.split_once('\t').ok_or_else(|| unusable(text, SkipReason::NoTab))?;
     let id = id.trim();
     // An id names a file inside the folder of images, and nothing else.
     if id.is_empty() || id.contains(['/', '\\', '\0']) {
-        return Err((excerpt(id), SkipReason::BadId));
+        return Err(unusable(id, SkipReason::BadId));
     }
     let caption = collapse_whitespace(caption);
     match caption.split(' ').filter(|word| !word.is_empty()).count() {
-        words if words < MIN_WORDS => Err((id.to_owned(), SkipReason::TooFewWords { words, minimum: MIN_WORDS })),
-        _ => Ok((id.to_owned(), caption)),
+        words if words < MIN_WORDS => Err(unusable(id, SkipReason::TooFewWords { words, minimum: MIN_WORDS })),
+        _ => Ok(CaptionLine { id: id.to_owned(), caption }),
     }
-}
-
-/// The beginning of what may be a very long line.
-fn excerpt(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 /// One space for every run of whitespace, none at the ends. Non-breaking spaces count, and so do the four separators of ASCII,

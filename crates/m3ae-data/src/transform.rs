@@ -4,7 +4,13 @@ use crate::{
     DataError, Image, Layout,
     resample::{premultiply, resample, unpremultiply},
 };
+use m3ae_random::Generator;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
+
+mod pixels;
+mod rand_augment;
+mod resized_crop;
 
 /// CLIP's mean of red, green and blue, of values in `[0, 1]`.
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -27,6 +33,73 @@ const NORMALISED: [[f32; 256]; 3] = {
     }
     table
 };
+
+/// How an image becomes S×S pixels. All end with the same resampling and normalisation; the random ones are for training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Transform {
+    /// CLIP's own: shorter side to S, the middle S×S. Draws nothing.
+    #[default]
+    #[serde(rename = "clip")]
+    Clip,
+    /// A random part of 0.9 to 1.0 of the area and 3:4 to 4:3 in shape, resampled to S×S without keeping its shape.
+    #[serde(rename = "clip_resizedcrop")]
+    ResizedCrop,
+    /// Two random changes of colour or geometry (RandAugment of magnitude 9 of 30), then [`Clip`](Transform::Clip).
+    #[serde(rename = "clip_randaug")]
+    RandAugment,
+}
+
+impl Transform {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Clip, Self::ResizedCrop, Self::RandAugment];
+
+    /// The reference's name, which configurations use too.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clip => "clip",
+            Self::ResizedCrop => "clip_resizedcrop",
+            Self::RandAugment => "clip_randaug",
+        }
+    }
+
+    /// Whether the result depends on the generator.
+    #[must_use]
+    pub fn is_random(self) -> bool {
+        self != Self::Clip
+    }
+
+    /// The image at the side of `clip`, before normalisation. All randomness comes from `generator`; equal generators
+    /// give equal crops.
+    #[must_use]
+    pub fn crop(self, clip: &ClipTransform, image: &Image, generator: &mut Generator) -> Crop {
+        match self {
+            Self::Clip => clip.crop(image),
+            Self::ResizedCrop => {
+                let part = resized_crop::draw((image.width(), image.height()), generator);
+                clip.stretch(&image.part(part.columns, part.rows))
+            }
+            Self::RandAugment => clip.crop(&rand_augment::apply(image, generator)),
+        }
+    }
+}
+
+impl std::str::FromStr for Transform {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        Self::ALL.into_iter().find(|transform| transform.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            DataError::config("transform", format!("{name:?}: choose one of {names}"))
+        })
+    }
+}
+
+impl std::fmt::Display for Transform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// CLIP's transform: shorter side to S (bicubic, as Pillow), the middle S×S, RGB, normalised by mean and deviation.
 ///
@@ -88,35 +161,44 @@ impl ClipTransform {
     /// The transform up to normalisation.
     #[must_use]
     pub fn crop(&self, image: &Image) -> Crop {
+        self.resample(image, self.resized((image.width(), image.height())))
+    }
+
+    /// The whole image at S×S, whatever its shape.
+    fn stretch(&self, image: &Image) -> Crop {
+        self.resample(image, (self.side, self.side))
+    }
+
+    /// The image at size `to`, and its middle.
+    fn resample(&self, image: &Image, to: (usize, usize)) -> Crop {
         let bytes = image.bytes();
         // Opaque and colourless images, most of radiology, need not pay for channels that repeat.
         match image.layout() {
-            Layout::Grey => self.planes(image, pixels::<1>(bytes)),
-            Layout::Rgb => self.rgb(image, pixels::<3>(bytes)),
+            Layout::Grey => self.planes(image, to, pixels::<1>(bytes)),
+            Layout::Rgb => self.rgb(image, to, pixels::<3>(bytes)),
             Layout::GreyAlpha => match opaque(pixels::<2>(bytes), |p| [p[0]]) {
-                Some(grey) => self.planes(image, &grey),
-                None => self.planes(image, pixels::<2>(bytes)),
+                Some(grey) => self.planes(image, to, &grey),
+                None => self.planes(image, to, pixels::<2>(bytes)),
             },
             Layout::Rgba => match opaque(pixels::<4>(bytes), |p| [p[0], p[1], p[2]]) {
-                Some(rgb) => self.rgb(image, &rgb),
-                None => self.planes(image, pixels::<4>(bytes)),
+                Some(rgb) => self.rgb(image, to, &rgb),
+                None => self.planes(image, to, pixels::<4>(bytes)),
             },
         }
     }
 
-    fn rgb(&self, image: &Image, pixels: &[[u8; 3]]) -> Crop {
+    fn rgb(&self, image: &Image, to: (usize, usize), pixels: &[[u8; 3]]) -> Crop {
         if pixels.iter().all(|[red, green, blue]| red == green && green == blue) {
             let grey: Vec<[u8; 1]> = pixels.iter().map(|pixel| [pixel[0]]).collect();
-            self.planes(image, &grey)
+            self.planes(image, to, &grey)
         } else {
-            self.planes(image, pixels)
+            self.planes(image, to, pixels)
         }
     }
 
     /// Resizes, crops, and lays the colours out one after the other. With 2 or 4 channels the last is alpha.
-    fn planes<const N: usize>(&self, image: &Image, pixels: &[[u8; N]]) -> Crop {
+    fn planes<const N: usize>(&self, image: &Image, to: (usize, usize), pixels: &[[u8; N]]) -> Crop {
         let from = (image.width(), image.height());
-        let to = self.resized(from);
         let (columns, rows) = (self.middle(to.0), self.middle(to.1));
         let cropped: Vec<[u8; N]> = if from == to {
             // Not even the rounding of alpha happens to an image of the right size.

@@ -30,6 +30,8 @@ pub enum Stream {
     PatchNoise,
     /// Which other image stands in for an unmatched pair.
     FalseImage,
+    /// Which other texts stand beside a true one.
+    FalseText,
     /// Which pairs of a batch keep their image.
     ItmAssignment,
     /// Image augmentation.
@@ -51,6 +53,7 @@ impl Stream {
             Self::TextMask => "text-mask",
             Self::PatchNoise => "patch-noise",
             Self::FalseImage => "false-image",
+            Self::FalseText => "false-text",
             Self::ItmAssignment => "itm-assignment",
             Self::Augmentation => "augmentation",
             Self::Initialisation => "initialisation",

@@ -18,13 +18,19 @@
 //! Texts are read as the reference reads them: a special token *spelled out* in a text (`"<mask>"`, `"[SEP]"`) becomes that
 //! special token.
 //!
+//! An answer becomes a class of a [`Vocabulary`], in the spelling that [`normalize_answer`] gives it.
+//!
 //! # Limits
 //! Tokenizer files above 256 MiB and ids above 2^24 are refused before memory is spent on them.
 
 mod error;
 mod load;
+mod normalize;
 mod tokenizer;
 mod train;
+mod vocabulary;
 
 pub use error::TextError;
+pub use normalize::normalize_answer;
 pub use tokenizer::{Encoding, Family, Specials, Tokenizer};
+pub use vocabulary::{Vocabulary, VocabularyError};

@@ -32,3 +32,18 @@ fn ids_are_the_references() {
         }
     }
 }
+
+#[test]
+fn answers_are_normalised_as_the_reference_does() {
+    let golden = Path::new(SHARED).join("golden/text/answers.json");
+    if !golden.is_file() {
+        eprintln!("SKIPPED: no golden data at {}", golden.display());
+        return;
+    }
+    let answers: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(&fs::read_to_string(golden).unwrap()).unwrap();
+    assert!(answers.len() > 900);
+    for (answer, normal) in answers {
+        assert_eq!(m3ae_text::normalize_answer(&answer), normal, "{answer:?}");
+    }
+}

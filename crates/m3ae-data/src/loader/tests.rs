@@ -11,16 +11,16 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-const SIDE: usize = 4;
+pub(super) const SIDE: usize = 4;
 const IMAGES: usize = 9;
 
 /// Nine images, each of one grey, and a tokenizer; made once.
-struct Fixture {
+pub(super) struct Fixture {
     folder: tempfile::TempDir,
-    tokenizer: Tokenizer,
+    pub(super) tokenizer: Tokenizer,
 }
 
-static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
+pub(super) static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..IMAGES {
         GrayImage::from_pixel(6, 5, [grey(i)].into()).save(folder.path().join(format!("{i}.png"))).unwrap();
@@ -42,7 +42,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 /// `count` samples over the nine images, in turn.
-fn samples(count: usize) -> Vec<CaptionSample> {
+pub(super) fn samples(count: usize) -> Vec<CaptionSample> {
     (0..count)
         .map(|i| CaptionSample {
             id: format!("{}#{}", i % IMAGES, i / IMAGES),
@@ -52,19 +52,19 @@ fn samples(count: usize) -> Vec<CaptionSample> {
         .collect()
 }
 
-fn config() -> LoaderConfig {
+pub(super) fn config() -> LoaderConfig {
     LoaderConfig { batch_size: 4, side: SIDE, max_length: 32, drop_last: false, ..LoaderConfig::default() }
 }
 
-fn loader(samples: &[CaptionSample], config: &LoaderConfig) -> Loader {
+pub(super) fn loader(samples: &[CaptionSample], config: &LoaderConfig) -> Loader {
     Loader::new(samples, &FIXTURE.tokenizer, config).unwrap()
 }
 
-fn batches(samples: &[CaptionSample], config: &LoaderConfig, epoch: u64, first: usize) -> Vec<CaptionBatch> {
+pub(super) fn batches(samples: &[CaptionSample], config: &LoaderConfig, epoch: u64, first: usize) -> Vec<CaptionBatch> {
     loader(samples, config).epoch(epoch, first).collect::<Result<_, _>>().unwrap()
 }
 
-fn ids(batches: &[CaptionBatch]) -> Vec<&str> {
+pub(super) fn ids(batches: &[CaptionBatch]) -> Vec<&str> {
     batches.iter().flat_map(|batch| &batch.sample_ids).map(String::as_str).collect()
 }
 
@@ -76,7 +76,7 @@ fn which(values: &[f32]) -> Vec<usize> {
 }
 
 /// The image in a sample's id.
-fn own(id: &str) -> usize {
+pub(super) fn own(id: &str) -> usize {
     id.split('#').next().unwrap().parse().unwrap()
 }
 

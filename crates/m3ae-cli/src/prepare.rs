@@ -1,0 +1,116 @@
+//! `m3ae prepare <set…>`: from the data sets as they are published to Arrow files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use m3ae_data::prepare::{PrepareOptions, PrepareReport, REPORT_NAME, SetName, ValChoice, VocabularyScope, prepare};
+
+/// Turn raw data sets into Arrow files for training.
+#[derive(Debug, clap::Args)]
+pub struct PrepareArgs {
+    /// roco, medicat, vqa-rad, slake, vqa-med-2019, melinda, irtr-roco, phantom; or all: those whose folder is there
+    #[arg(required = true)]
+    sets: Vec<String>,
+    /// Folder of the raw set (one set only); by default where the reference has it, below data/
+    #[arg(long)]
+    raw: Option<PathBuf>,
+    /// Folder of the Arrow files
+    #[arg(long, default_value = "data/arrows")]
+    out: PathBuf,
+    /// Where validation comes from; by default the set's own, or a part of train where it has none
+    #[arg(long)]
+    val: Option<Val>,
+    /// Whose answers are classes: all splits' as in published numbers, or train's
+    #[arg(long, default_value = "all")]
+    vocabulary: Vocabulary,
+    /// What random splits follow from
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads that read images; by default one per processor
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Share of a split's records that may be missing or broken
+    #[arg(long, default_value_t = 0.0)]
+    max_broken: f64,
+    /// Decode each image to see that it can be
+    #[arg(long)]
+    decode: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Val {
+    /// A tenth of train's images, by the seed
+    Split,
+    /// A copy of test, as published for VQA-RAD
+    CopyTest,
+    /// The set's own
+    Given,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Vocabulary {
+    Train,
+    All,
+}
+
+/// Prepares one set after the other, and prints the report.
+pub fn run(args: &PrepareArgs) -> Result<()> {
+    let mut options = PrepareOptions {
+        val: args.val.map(|val| match val {
+            Val::Split => ValChoice::Split,
+            Val::CopyTest => ValChoice::CopyTest,
+            Val::Given => ValChoice::Given,
+        }),
+        vocabulary: match args.vocabulary {
+            Vocabulary::Train => VocabularyScope::Train,
+            Vocabulary::All => VocabularyScope::All,
+        },
+        seed: args.seed,
+        max_broken_share: args.max_broken,
+        decode_images: args.decode,
+        ..PrepareOptions::default()
+    };
+    options.workers = args.workers.unwrap_or(options.workers);
+    for (set, raw) in sets(args)? {
+        let bar = ProgressBar::no_length();
+        bar.set_style(ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {per_sec} {eta}")?);
+        let mut lines = Vec::new();
+        prepare(set, &raw, &args.out, &options, &mut |progress| {
+            bar.set_message(progress.file.to_owned());
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            if progress.done == progress.total {
+                lines.push(format!("{} {}", progress.file, if progress.kept { "kept" } else { "written" }));
+            }
+        })
+        .with_context(|| format!("preparing {set} from {}", raw.display()))?;
+        bar.finish_and_clear();
+        println!("{set}: {}", lines.join(", "));
+    }
+    println!("\n{}", PrepareReport::load(&args.out)?);
+    println!("{}", args.out.join(REPORT_NAME).display());
+    Ok(())
+}
+
+/// The sets that were asked for, and where they are.
+fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
+    let mut chosen = Vec::new();
+    for name in &args.sets {
+        if name == "all" {
+            chosen.extend(SetName::ALL.into_iter().filter(|set| set.default_raw().is_dir()));
+            continue;
+        }
+        let names = || SetName::ALL.map(SetName::name).join(", ");
+        chosen.push(
+            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?,
+        );
+    }
+    match (&args.raw, chosen.as_slice()) {
+        (_, []) => bail!("none of the data sets is in its default folder: name one, and its folder with --raw"),
+        (Some(raw), [set]) => Ok(vec![(*set, raw.clone())]),
+        (Some(_), _) => bail!("--raw is the folder of one set: name only that one"),
+        (None, _) => Ok(chosen.into_iter().map(|set| (set, Path::to_owned(set.default_raw()))).collect()),
+    }
+}

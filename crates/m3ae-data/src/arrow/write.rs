@@ -1,0 +1,212 @@
+//! Writing a prepared file: whole or not at all.
+
+use super::{
+    ArrowError, Kind,
+    columns::{Column, data_type},
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{Field, Schema};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A batch is written when its images take this much: memory stays bounded, whatever the data set's size.
+const BATCH_BYTES: usize = 16 << 20;
+/// … or when it has this many rows.
+const BATCH_ROWS: usize = 4096;
+
+/// A row to be written.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Row {
+    /// The image's name.
+    pub image_id: String,
+    /// What belongs to the image.
+    pub data: RowData,
+}
+
+/// What belongs to an image.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub enum RowData {
+    /// Captions.
+    Captions(Vec<String>),
+    /// Questions: lists of one length, as in [`QuestionsRow`](super::QuestionsRow).
+    #[allow(missing_docs)]
+    Questions {
+        questions: Vec<String>,
+        answers: Vec<Vec<String>>,
+        answer_labels: Vec<Vec<i64>>,
+        answer_scores: Vec<Vec<f64>>,
+        question_ids: Vec<i64>,
+        answer_types: Vec<i64>,
+    },
+    /// Captions and their classes in the order of [`LABEL_COLUMNS`].
+    #[allow(missing_docs)]
+    Classes { captions: Vec<String>, labels: [Vec<i64>; 4] },
+}
+
+impl RowData {
+    /// The kind of file that it belongs into.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Captions(_) => Kind::Captions,
+            Self::Questions { .. } => Kind::Questions,
+            Self::Classes { .. } => Kind::Classes,
+        }
+    }
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: usize,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Writes rows, in order, to a temporary file beside its final place; [`finish`](Self::finish) renames it. Dropped before that, it
+/// removes the temporary file, and leaves an earlier file of the final name as it was.
+pub struct ArrowWriter {
+    path: PathBuf,
+    temporary: Temporary,
+    kind: Kind,
+    split: String,
+    writer: FileWriter<Hashing>,
+    columns: Vec<Column>,
+    pending_rows: usize,
+    pending_bytes: usize,
+    rows: usize,
+}
+
+impl ArrowWriter {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn create(
+        path: &Path,
+        kind: Kind,
+        split: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, ArrowError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = Temporary(path.with_file_name(format!(".{name}.partial")));
+        let file = File::create(&temporary.0).map_err(|error| failed(&temporary.0, error))?;
+        let columns: Vec<Column> = kind.columns().iter().map(|name| Column::new(name)).collect();
+        let fields: Vec<Field> = kind.columns().iter().map(|name| Field::new(*name, data_type(name), true)).collect();
+        let schema = Schema::new_with_metadata(
+            fields,
+            metadata.clone().into_iter().collect::<std::collections::HashMap<_, _>>(),
+        );
+        let hashing = Hashing { file: BufWriter::with_capacity(1 << 20, file), digest: Sha256::new(), bytes: 0 };
+        let writer = FileWriter::try_new(hashing, &schema).map_err(|error| failed(path, error))?;
+        let (path, split) = (path.to_owned(), split.to_owned());
+        Ok(Self { path, temporary, kind, split, writer, columns, pending_rows: 0, pending_bytes: 0, rows: 0 })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When writing fails, or the row is of another kind than the file.
+    pub fn push(&mut self, row: &Row, image: &[u8]) -> Result<(), ArrowError> {
+        if row.data.kind() != self.kind {
+            let problem = format!("a row of {} in a file of {}", row.data.kind(), self.kind);
+            return Err(failed(&self.path, problem));
+        }
+        for (column, builder) in self.kind.columns().iter().zip(&mut self.columns) {
+            builder.push(column, row, &self.split, image);
+        }
+        self.pending_rows += 1;
+        self.pending_bytes += image.len();
+        if self.pending_bytes >= BATCH_BYTES || self.pending_rows >= BATCH_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ArrowError> {
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        let batch = RecordBatch::try_new(Arc::clone(self.writer.schema()), arrays);
+        let batch = batch.map_err(|error| failed(&self.path, error))?;
+        self.writer.write(&batch).map_err(|error| failed(&self.path, error))?;
+        self.rows += self.pending_rows;
+        (self.pending_rows, self.pending_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Writes what is pending and the footer, makes sure that all of it is on the disk, and gives the file its name.
+    ///
+    /// # Errors
+    /// When any of that fails.
+    pub fn finish(mut self) -> Result<WrittenFile, ArrowError> {
+        if self.pending_rows > 0 {
+            self.flush()?;
+        }
+        let Self { path, temporary, writer, rows, .. } = self;
+        let mut hashing = writer.into_inner().map_err(|error| failed(&path, error))?;
+        hashing.flush().map_err(|error| failed(&path, error))?;
+        let Hashing { file, digest, bytes } = hashing;
+        let file = file.into_inner().map_err(|error| failed(&path, error.error()))?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        file.sync_all()
+            .and_then(|()| fs::rename(&temporary.0, &path))
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|error| failed(&path, error))?;
+        Ok(WrittenFile { path, rows, bytes, sha256: hex(&digest.finalize()) })
+    }
+}
+
+/// A file that goes away with its writer; after the renaming there is none.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Best effort: the next run overwrites what stays.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn failed(path: &Path, problem: impl std::fmt::Display) -> ArrowError {
+    ArrowError::Write { path: path.to_owned(), problem: problem.to_string() }
+}
+
+/// A file that is hashed while it is written.
+struct Hashing {
+    file: BufWriter<File>,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}

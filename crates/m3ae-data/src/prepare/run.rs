@@ -1,0 +1,277 @@
+//! Reading images and writing files.
+
+use super::{
+    Dropped, FileReport, Plan, PlannedRow, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages,
+    SplitPlan, error::check_broken, plan, report,
+};
+use crate::{
+    DecodeOptions,
+    arrow::{ArrowFile, ArrowWriter, LABELS_KEY, Row, VOCABULARY_KEY, hex},
+    decode_bytes,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::{self, File},
+    io::Read,
+    path::Path,
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+    time::UNIX_EPOCH,
+};
+
+/// Larger image files are refused.
+const MAX_IMAGE_BYTES: u64 = 256 << 20;
+/// Images that a reader thread may be ahead of the writer.
+const AHEAD: usize = 4;
+/// How many shared images are named.
+const EXAMPLES: usize = 5;
+
+/// How far a preparation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The file being made.
+    pub file: &'a str,
+    /// Images done.
+    pub done: usize,
+    /// Images in all.
+    pub total: usize,
+    /// Whether the file was there already, made from the same inputs.
+    pub kept: bool,
+}
+
+/// An image's content, short.
+type ContentHash = [u8; 16];
+/// A file, and the images in it by content.
+type Made = (FileReport, HashMap<ContentHash, String>);
+
+/// Prepares a set: writes its files into `out`, and the report. Files that are there, made from the same inputs, are kept.
+///
+/// # Errors
+/// When the annotations are at fault (see [`plan`]), more images are missing or broken than the options allow, or writing fails. Files
+/// that were finished before stay, and are not made again.
+pub fn prepare(
+    set: SetName,
+    raw: &Path,
+    out: &Path,
+    options: &PrepareOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<FileReport>, PrepareError> {
+    let plans = plan(set, raw, options)?;
+    fs::create_dir_all(out).map_err(PrepareError::write(out))?;
+    let lock_path = out.join(".prepare.lock");
+    let lock = File::create(&lock_path).map_err(PrepareError::write(&lock_path))?;
+    if lock.try_lock().is_err() {
+        return Err(PrepareError::Busy { path: out.to_owned() });
+    }
+    let mut report = PrepareReport::load(out)?;
+    report.shared_images.retain(|shared| shared.set != set.name());
+    let mut files = Vec::new();
+    for plan in &plans {
+        let mut contents: Vec<(&str, HashMap<ContentHash, String>)> = Vec::new();
+        for split in &plan.splits {
+            let (file, images) = match keep(split, plan, &report, out)? {
+                Some(kept) => {
+                    progress(Progress {
+                        file: &split.file_name,
+                        done: split.rows.len(),
+                        total: split.rows.len(),
+                        kept: true,
+                    });
+                    kept
+                }
+                None => {
+                    let made = write(split, plan, out, options, progress)?;
+                    report.files.insert(split.file_name.clone(), made.0.clone());
+                    // At once: what is finished stays finished, whatever happens to the rest.
+                    report.save(out)?;
+                    made
+                }
+            };
+            files.push(file);
+            contents.push((&split.file_name, images));
+        }
+        report.shared_images.extend(shared(set, &contents));
+    }
+    report.save(out)?;
+    Ok(files)
+}
+
+/// The file of an earlier preparation, where it was made from the same inputs and is still what it was.
+fn keep(split: &SplitPlan, plan: &Plan, report: &PrepareReport, out: &Path) -> Result<Option<Made>, PrepareError> {
+    let path = out.join(&split.file_name);
+    let Some(found) = report.files.get(&split.file_name).filter(|_| path.is_file()) else { return Ok(None) };
+    if found.inputs != inputs(split, plan) || hash_file(&path)? != found.sha256 {
+        return Ok(None);
+    }
+    let file = ArrowFile::open(&path)?;
+    let mut images = HashMap::with_capacity(file.len());
+    for row in 0..file.len() {
+        images.insert(content_hash(file.image(row)?), file.image_id(row)?.to_owned());
+    }
+    Ok(Some((found.clone(), images)))
+}
+
+fn hash_file(path: &Path) -> Result<String, PrepareError> {
+    let mut file = File::open(path).map_err(PrepareError::read(path))?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer).map_err(PrepareError::read(path))? {
+            0 => return Ok(hex(&digest.finalize())),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}
+
+/// A hash of all that a file is made from; of images, their names, lengths and times, so that asking costs no reading.
+fn inputs(split: &SplitPlan, plan: &Plan) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |text: &str| {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    };
+    add(concat!("m3ae-data ", env!("CARGO_PKG_VERSION"), " prepare 1"));
+    for (key, value) in metadata(plan) {
+        add(&key);
+        add(&value);
+    }
+    add(&split.split);
+    for row in &split.rows {
+        add(&row.image_id);
+        add(&serde_json::json!(row.data).to_string());
+        let file = fs::metadata(&row.image).map_or(None, |file| {
+            let modified = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            Some((file.len(), modified.map(|time| time.as_nanos())))
+        });
+        add(&format!("{file:?}"));
+    }
+    hex(&digest.finalize())
+}
+
+/// What stands in the file's schema.
+fn metadata(plan: &Plan) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::new();
+    if let Some(vocabulary) = &plan.vocabulary {
+        metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_json());
+    }
+    if !plan.label_names.is_empty() {
+        metadata.insert(LABELS_KEY.to_owned(), serde_json::json!(plan.label_names).to_string());
+    }
+    metadata
+}
+
+/// Reads a split's images and writes its file.
+fn write(
+    split: &SplitPlan,
+    plan: &Plan,
+    out: &Path,
+    options: &PrepareOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Made, PrepareError> {
+    let inputs = inputs(split, plan);
+    let mut writer = ArrowWriter::create(&out.join(&split.file_name), split.kind, &split.split, &metadata(plan))?;
+    let mut dropped = split.dropped.clone();
+    let (mut written, mut images, mut duplicates) = (Vec::new(), HashMap::new(), 0);
+    let records = split.rows.len() + split.dropped.len();
+    thread::scope(|scope| {
+        let readers: Vec<Receiver<Image>> = {
+            let count = options.workers.clamp(1, 64);
+            let start = |first| {
+                let (sender, receiver) = sync_channel(AHEAD);
+                let rows = split.rows.iter().skip(first).step_by(count);
+                scope.spawn(move || {
+                    for row in rows {
+                        // The writer stops listening where it gives up.
+                        if sender.send(read_image(row, options.decode_images)).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receiver
+            };
+            (0..count).map(start).collect()
+        };
+        for (number, row) in split.rows.iter().enumerate() {
+            let image = readers[number % readers.len()].recv();
+            match image.unwrap_or_else(|_| Err("a reader thread failed".to_owned())) {
+                Ok((bytes, hash)) => {
+                    writer.push(&Row { image_id: row.image_id.clone(), data: row.data.clone() }, &bytes)?;
+                    duplicates += usize::from(images.insert(hash, row.image_id.clone()).is_some());
+                    written.push(&row.data);
+                }
+                Err(reason) => {
+                    dropped.push(Dropped { place: row.image.display().to_string(), reason, broken: true });
+                    check_broken(plan.set, &split.split, &dropped, records, options)?;
+                }
+            }
+            progress(Progress { file: &split.file_name, done: number + 1, total: split.rows.len(), kept: false });
+        }
+        Ok::<_, PrepareError>(())
+    })?;
+    if written.is_empty() {
+        let first = dropped.first().map(ToString::to_string);
+        return Err(PrepareError::Empty { set: plan.set, split: split.split.clone(), dropped: dropped.len(), first });
+    }
+    let file = writer.finish()?;
+    let labels = plan.vocabulary.as_ref().map_or(0, |vocabulary| vocabulary.len())
+        + plan.label_names.values().map(Vec::len).sum::<usize>();
+    let rows = written.iter().copied();
+    let mut described = report::describe(plan.set, split, rows, labels, &dropped);
+    (described.bytes, described.sha256, described.inputs) = (file.bytes, file.sha256, inputs);
+    described.duplicate_images = duplicates;
+    Ok((described, images))
+}
+
+/// An image's bytes and their hash; else why it cannot be used.
+type Image = Result<(Vec<u8>, ContentHash), String>;
+
+fn read_image(row: &PlannedRow, decode: bool) -> Image {
+    let length = match fs::metadata(&row.image) {
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        Ok(_) => return Err("not a file".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("no such image".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
+    if length > MAX_IMAGE_BYTES {
+        return Err(format!("an image file of more than {} MiB", MAX_IMAGE_BYTES >> 20));
+    }
+    let bytes = fs::read(&row.image).map_err(|error| error.to_string())?;
+    if bytes.is_empty() {
+        return Err("an image file of 0 bytes".to_owned());
+    }
+    let is_dicom = bytes.get(128..132) == Some(b"DICM");
+    if !is_dicom && ::image::guess_format(&bytes).is_err() {
+        return Err("not an image of a known kind".to_owned());
+    }
+    if decode {
+        decode_bytes(&bytes, &DecodeOptions::default()).map_err(|error| error.to_string())?;
+    }
+    let hash = content_hash(&bytes);
+    Ok((bytes, hash))
+}
+
+/// Half of a SHA-256 tells images apart.
+fn content_hash(bytes: &[u8]) -> ContentHash {
+    let digest = Sha256::digest(bytes);
+    std::array::from_fn(|i| digest[i])
+}
+
+/// Which images two files have both.
+fn shared(set: SetName, contents: &[(&str, HashMap<ContentHash, String>)]) -> Vec<SharedImages> {
+    let mut found = Vec::new();
+    for (i, (first, a)) in contents.iter().enumerate() {
+        for (second, b) in &contents[i + 1..] {
+            let both: HashSet<&ContentHash> = a.keys().filter(|hash| b.contains_key(*hash)).collect();
+            let mut names: Vec<String> = both.iter().filter_map(|hash| a.get(*hash)).cloned().collect();
+            if names.is_empty() {
+                continue;
+            }
+            names.sort_unstable();
+            let images = names.len();
+            names.truncate(EXAMPLES);
+            let files = [(*first).to_owned(), (*second).to_owned()];
+            found.push(SharedImages { set: set.name().to_owned(), files, images, examples: names });
+        }
+    }
+    found
+}
