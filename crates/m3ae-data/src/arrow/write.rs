@@ -46,7 +46,7 @@ pub enum RowData {
         question_ids: Vec<i64>,
         answer_types: Vec<i64>,
     },
-    /// Captions and their classes in the order of [`LABEL_COLUMNS`].
+    /// Captions and their classes in the order of `LABEL_COLUMNS`.
     #[allow(missing_docs)]
     Classes { captions: Vec<String>, labels: [Vec<i64>; 4] },
 }

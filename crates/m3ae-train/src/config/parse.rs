@@ -1,0 +1,34 @@
+//! `--set key=value`, and suggestions for keys that do not exist.
+
+use super::RunConfigError;
+
+/// Applies one `a.b.c=value`. The value is TOML where it parses as such, else a string.
+pub(super) fn set(table: &mut toml::Table, option: &str) -> Result<(), RunConfigError> {
+    let failed =
+        |problem: &str| RunConfigError::Parse { origin: format!("--set {option}"), problem: problem.to_owned() };
+    let (key, value) = option.split_once('=').ok_or_else(|| failed("expected key=value, like train.steps=100"))?;
+    let parsed: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
+    let value = parsed.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path.pop().filter(|last| !last.is_empty()).ok_or_else(|| failed("the key is empty"))?;
+    let mut table = table;
+    for piece in path {
+        let entry = table.entry(piece).or_insert_with(|| toml::Table::new().into());
+        table = entry.as_table_mut().ok_or_else(|| failed(&format!("`{piece}` is a value, not a section")))?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Adds "did you mean" to serde's "unknown field `x`, expected one of `a`, `b`".
+pub(super) fn with_suggestion(message: &str) -> String {
+    let message = message.trim_end();
+    let Some((_, tail)) = message.rsplit_once("unknown field") else { return message.to_owned() };
+    let mut quoted = tail.split('`').skip(1).step_by(2);
+    let unknown = quoted.next().unwrap_or_default();
+    let alike = |name: &str| strsim::jaro_winkler(unknown, name);
+    match quoted.filter(|name| alike(name) > 0.75).max_by(|a, b| alike(a).total_cmp(&alike(b))) {
+        Some(name) => format!("{message}\ndid you mean `{name}`?"),
+        None => message.to_owned(),
+    }
+}
