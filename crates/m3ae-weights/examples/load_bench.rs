@@ -8,8 +8,8 @@
 //! The numbers to compare with: reading the file once through a small buffer (`cat`) or into fresh memory, with the file in
 //! the page cache; and the parameters' own size. Goals: under 3 times the reading, under 1.3 times the size.
 //!
-//! Two busy cores of a virtual machine, whose page faults are dear (November 2026): `cat` 0.13 to 0.20 s, into fresh memory
-//! 0.8 s, loading 1.1 s (0.4 s of computing, 0.75 s of the kernel's work), peak 1473 MB for 1463 MB of parameters.
+//! Two busy cores of a virtual machine, whose page faults are dear (November 2026): `cat` 0.13 to 0.20 s, loading
+//! 1.1 s (0.4 s of computing, 0.75 s of the kernel's work), peak 1473 MB for 1463 MB of parameters.
 
 use std::error::Error;
 use std::fs::{self, File};
