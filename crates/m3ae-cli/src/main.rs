@@ -7,7 +7,7 @@ mod logging;
 mod memory;
 mod parity;
 mod prepare;
-mod pretrain;
+mod training;
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
-use pretrain::PretrainArgs;
+use training::{FinetuneArgs, PretrainArgs};
 
 /// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
 #[derive(Debug, Parser)]
@@ -35,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pretrain(PretrainArgs),
+    Finetune(FinetuneArgs),
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
@@ -44,7 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -52,14 +53,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     let device = cli.backend.device()?;
     match &cli.command {
-        Command::Pretrain(args) => pretrain::run(args, &device),
-        Command::Parity(args) => parity::run(args, &device),
-        Command::Info(args) => checkpoint::describe(args),
-        Command::Convert(args) => checkpoint::convert(args, &device),
-        Command::Prepare(args) => prepare::run(args),
-        Command::Data(args) => data::run(args),
+        Command::Pretrain(args) => return training::pretrain(args, &device),
+        Command::Finetune(args) => return training::finetune(args, &device),
+        Command::Parity(args) => parity::run(args, &device)?,
+        Command::Info(args) => checkpoint::describe(args)?,
+        Command::Convert(args) => checkpoint::convert(args, &device)?,
+        Command::Prepare(args) => prepare::run(args)?,
+        Command::Data(args) => data::run(args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

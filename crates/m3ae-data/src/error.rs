@@ -73,6 +73,16 @@ pub enum DataError {
     /// Synthetic data could not be made.
     #[error(transparent)]
     Phantom(#[from] m3ae_phantom::PhantomError),
+    /// A prepared file is of another kind.
+    #[error("{path} holds {found}, not {expected}: name a file of another set")]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What is needed.
+        expected: crate::arrow::Kind,
+        /// What it holds.
+        found: crate::arrow::Kind,
+    },
     /// A prepared file is at fault.
     #[error(transparent)]
     Arrow(#[from] crate::arrow::ArrowError),

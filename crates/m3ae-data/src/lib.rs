@@ -9,8 +9,8 @@
 //! - [`read_roco`] reads a data set's layout. What it cannot use it lists, with file, line and reason.
 //! - [`decode`] reads PNG and JPEG files of any kind, within limits; [`ClipTransform`] makes of them what the vision encoder sees,
 //!   bit for bit as Pillow and torchvision do.
-//! - [`prepare`](mod@prepare) makes of each published set [Arrow files](arrow) that hold texts, labels and images; [`read_captions_arrow`] reads their
-//!   captions, [`mix`] joins several sources, [`inspect`] shows what is in one.
+//! - [`prepare`](mod@prepare) makes of each published set [Arrow files](arrow) that hold texts, labels and images; [`read_captions_arrow`], [`read_questions_arrow`] and
+//!   [`read_classes_arrow`] read them, [`mix`] joins several sources, [`inspect`] shows what is in one.
 //! - [`Loader`] makes batches with threads. A batch depends on seed, epoch and number only.
 //! - [`phantom::ensure`] makes the synthetic data set that everything runs on where there is no other.
 //!
@@ -23,6 +23,7 @@ mod error;
 mod image;
 pub mod inspect;
 mod jpeg;
+mod labelled_arrow;
 mod loader;
 mod mixture;
 pub mod phantom;
@@ -39,6 +40,9 @@ pub use batch::{CaptionBatch, PaddedText, pad};
 pub use captions_arrow::read_captions_arrow;
 pub use error::DataError;
 pub use image::{DecodeOptions, Image, ImageError, Layout, decode, decode_bytes};
+pub use labelled_arrow::{
+    ClassifiedSample, ClassifiedSet, Question, QuestionSet, read_classes_arrow, read_questions_arrow, shared_vocabulary,
+};
 pub use loader::{Loader, LoaderConfig, Shard};
 pub use mixture::{MixtureSource, mix};
 pub use roco::{CaptionLine, UnusableLine, collapse_whitespace, parse_captions, read_roco};

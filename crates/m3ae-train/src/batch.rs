@@ -9,6 +9,7 @@ use m3ae_text::Tokenizer;
 
 use crate::error::TrainError;
 use crate::objectives::{MaskedTokens, Matching, PretrainBatch};
+use crate::tasks::{Texts, images, matrix};
 
 /// Turns loaded samples into pre-training batches.
 #[derive(Debug)]
@@ -66,9 +67,8 @@ impl Batcher {
     /// Never for a batcher that was built: the patch masking's own checks are repeated.
     pub fn batch(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Result<PretrainBatch, TrainError> {
         let size = samples.len();
-        let text = pad(&samples.text_ids, self.pad_id);
-        let length = text.length;
-        let text_mask: Vec<i64> = text.mask.iter().map(|&token| i64::from(token)).collect();
+        let texts = Texts::new(&samples.text_ids, self.pad_id, device);
+        let [_, length] = texts.ids.dims();
 
         let mut masked = Vec::with_capacity(size);
         let (mut positions, mut targets) = (Vec::new(), Vec::new());
@@ -87,9 +87,9 @@ impl Batcher {
         let patches = PatchMaskBatch::draw(self.patches, self.mask_ratio, keys)?;
 
         Ok(PretrainBatch {
-            image: self.images(&samples.images, device),
-            text_ids: matrix(text.ids, length, device),
-            text_mask: matrix(text_mask, length, device),
+            image: images(&samples.images, self.image_size, device),
+            text_ids: texts.ids,
+            text_mask: texts.mask,
             mlm: MaskedTokens {
                 ids: matrix(pad(&masked, self.pad_id).ids, length, device),
                 positions: Tensor::from_data(positions.as_slice(), device),
@@ -118,25 +118,15 @@ impl Batcher {
         }
         let labels: Vec<i64> = rows.iter().map(|&row| i64::from(row < size as i64)).collect();
         Matching {
-            false_image: self.images(&false_images, device),
+            false_image: images(&false_images, self.image_size, device),
             rows: Tensor::from_data(rows.as_slice(), device),
             labels: Tensor::from_data(labels.as_slice(), device),
         }
     }
 
-    fn images(&self, values: &[f32], device: &Device) -> Tensor<4> {
-        let side = self.image_size;
-        Tensor::<1>::from_data(values, device).reshape([values.len() / (3 * side * side), 3, side, side])
-    }
-
     fn key<'a>(&self, epoch: u64, sample: &'a str, stream: Stream) -> Key<'a> {
         Key { seed: self.seed, epoch, sample, stream }
     }
-}
-
-fn matrix(values: Vec<i64>, columns: usize, device: &Device) -> Tensor<2, Int> {
-    let rows = values.len() / columns.max(1);
-    Tensor::<1, Int>::from_data(values.as_slice(), device).reshape([rows, columns])
 }
 
 /// Patch masks as the model takes them.

@@ -1,6 +1,8 @@
 //! A run's recipe: TOML, strict, with `--set key=value` on top. Every field is documented where it is declared, and checked
 //! before anything starts.
 
+mod check;
+mod model;
 mod parse;
 mod sections;
 #[cfg(test)]
@@ -10,7 +12,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use m3ae_masking::{TextMaskConfig, Unit};
-use m3ae_model::M3aeConfig;
 use m3ae_phantom::PhantomConfig;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -20,8 +21,8 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use parse::{set, with_suggestion};
 pub use sections::{
-    DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection, RunSection, TextSection,
-    TrainSection,
+    CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection, OnFailure,
+    RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 
 /// What is wrong with a recipe.
@@ -59,12 +60,17 @@ pub enum RunConfigError {
 pub struct RunConfig {
     /// Name, place and seed of the run.
     pub run: RunSection,
+    /// What the model is trained for.
+    #[serde(default)]
+    pub task: TaskSection,
     /// The model.
+    #[serde(default)]
     pub model: ModelSection,
     /// Weights to start from.
     #[serde(default)]
     pub init: InitSection,
-    /// Where images and captions come from.
+    /// Where images and texts come from.
+    #[serde(default)]
     pub data: DataSection,
     /// Sizes of the synthetic set, where `data.phantom` is used.
     #[serde(default)]
@@ -83,6 +89,9 @@ pub struct RunConfig {
     /// Validation and what is written on the way.
     #[serde(default)]
     pub log: LogSection,
+    /// Saving and resuming.
+    #[serde(default)]
+    pub checkpoint: CheckpointSection,
 }
 
 impl RunConfig {
@@ -117,56 +126,6 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// The model's configuration for a tokenizer with this vocabulary.
-    ///
-    /// # Errors
-    /// An unknown preset or sizes that no model can have.
-    pub fn model_config(&self, tokenizer: &m3ae_text::Tokenizer) -> Result<M3aeConfig, crate::TrainError> {
-        let section = &self.model;
-        let mut config = M3aeConfig::preset(&section.preset).ok_or_else(|| RunConfigError::Value {
-            key: "model.preset",
-            problem: format!("there is no preset `{}`; choose `base` or `small`", section.preset),
-        })?;
-        let replace = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
-        replace(&mut config.vision.image_size, section.image_size);
-        replace(&mut config.vision.patch_size, section.patch_size);
-        replace(&mut config.vision.width, section.vision_width);
-        replace(&mut config.vision.layers, section.vision_layers);
-        replace(&mut config.text.width, section.text_width);
-        replace(&mut config.text.layers, section.text_layers);
-        replace(&mut config.fusion.width, section.width);
-        replace(&mut config.fusion.layers, section.fusion_layers);
-        config.text.intermediate = 4 * config.text.width;
-        if let Some(layer) = section.mim_layer {
-            config.mim.layer = usize::try_from(layer).ok();
-        }
-        config.mim.norm_pix_loss = section.norm_pix_loss.unwrap_or(config.mim.norm_pix_loss);
-        if let Some(dropout) = section.dropout {
-            (config.text.dropout, config.fusion.dropout) = (dropout, dropout);
-        }
-        config.text.vocab_size = tokenizer.vocab_size();
-        config.text.pad_id = tokenizer.specials().pad as usize;
-        match tokenizer.family() {
-            m3ae_text::Family::Roberta => config.text.family = m3ae_model::TextFamily::Roberta,
-            m3ae_text::Family::Bert => {
-                config.text.family = m3ae_model::TextFamily::Bert;
-                // BERT's own settings where they differ from RoBERTa's.
-                (config.text.epsilon, config.text.type_vocab) = (1e-12, 2);
-                config.text.max_positions = config.text.max_positions.min(512);
-            }
-        }
-        if self.text.max_length > config.text.max_length() {
-            let problem = format!(
-                "{} is more than the position table allows, {}",
-                self.text.max_length,
-                config.text.max_length()
-            );
-            return Err(RunConfigError::Value { key: "text.max_length", problem }.into());
-        }
-        config.validate()?;
-        Ok(config)
-    }
-
     /// The optimiser's constants.
     #[must_use]
     pub fn optimizer(&self) -> AdamWConfig {
@@ -178,10 +137,10 @@ impl RunConfig {
         }
     }
 
-    /// The learning rate over optimiser steps.
+    /// The learning rate over `steps` optimiser steps.
     #[must_use]
-    pub fn schedule(&self) -> Schedule {
-        let TrainSection { steps, warmup, .. } = self.train;
+    pub fn schedule(&self, steps: usize) -> Schedule {
+        let TrainSection { warmup, .. } = self.train;
         // A share is truncated to whole steps, as the reference does.
         let warmup = if warmup < 1.0 { warmup * steps as f64 } else { warmup };
         Schedule {
@@ -207,62 +166,20 @@ impl RunConfig {
         TextMaskConfig { probability: self.masking.text_probability, unit, ..TextMaskConfig::default() }
     }
 
+    /// The resolved recipe as TOML.
+    ///
+    /// # Errors
+    /// Never for a recipe that was parsed.
+    pub fn to_toml(&self) -> Result<String, RunConfigError> {
+        toml::to_string_pretty(self).map_err(|error| RunConfigError::Parse {
+            origin: "the resolved recipe".into(),
+            problem: error.to_string(),
+        })
+    }
+
     /// Where the run is kept.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         self.run.directory.join(&self.run.name)
-    }
-
-    fn validate(&self) -> Result<(), RunConfigError> {
-        let wrong = |key, problem: String| Err(RunConfigError::Value { key, problem });
-        let name = &self.run.name;
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-            return wrong("run.name", format!("`{name}` cannot be a folder's name"));
-        }
-        match (&self.data.roco, &self.data.phantom) {
-            (Some(_), Some(_)) => return wrong("data", "both `roco` and `phantom` are given; keep one".into()),
-            (None, None) => {
-                let problem =
-                    "no data set is given: --set data.roco=<folder in ROCO's layout>, or --set data.phantom=<folder>";
-                return wrong("data", problem.into());
-            }
-            (Some(_), None) if self.text.tokenizer.is_none() => {
-                let problem = "is missing: a folder with vocab.json and merges.txt, tokenizer.json, or vocab.txt";
-                return wrong("text.tokenizer", problem.into());
-            }
-            _ => {}
-        }
-        for (key, value, least) in [
-            ("train.batch_size", self.train.batch_size, 2), // Image-text matching needs a matched and an unmatched pair.
-            ("train.steps", self.train.steps, 1),
-            ("train.accumulate", self.train.accumulate, 1),
-            ("text.max_length", self.text.max_length, 3),
-            ("log.every", self.log.every, 1),
-            ("log.validate_every", self.log.validate_every, 1),
-            ("log.validation_samples", self.log.validation_samples, 1),
-        ] {
-            if value < least {
-                return wrong(key, format!("{value} is too small; it must be at least {least}"));
-            }
-        }
-        let train = &self.train;
-        for (key, value, low, high) in [
-            ("train.learning_rate", train.learning_rate, f64::MIN_POSITIVE, 1.0),
-            ("train.end_learning_rate", train.end_learning_rate, 0.0, train.learning_rate),
-            ("train.lr_multiplier_head", train.lr_multiplier_head, 0.0, 1e6),
-            ("train.lr_multiplier_multi_modal", train.lr_multiplier_multi_modal, 0.0, 1e6),
-            ("train.weight_decay", train.weight_decay, 0.0, 1.0),
-            ("train.warmup", train.warmup, 0.0, train.steps as f64),
-            ("train.decay_power", train.decay_power, 0.0, 100.0),
-            ("data.max_skipped_share", self.data.max_skipped_share, 0.0, 1.0),
-            ("objectives.mlm", self.objectives.mlm, 0.0, 1e6),
-            ("objectives.mim", self.objectives.mim, 0.0, 1e6),
-            ("objectives.itm", self.objectives.itm, 0.0, 1e6),
-        ] {
-            if !(low..=high).contains(&value) {
-                return wrong(key, format!("{value} is not between {low} and {high}"));
-            }
-        }
-        Ok(())
     }
 }

@@ -56,9 +56,59 @@ pub enum TrainError {
         /// What the encoder said.
         source: image::ImageError,
     },
+    /// Preparing the synthetic set's questions.
+    #[error(transparent)]
+    Prepare(#[from] m3ae_data::prepare::PrepareError),
+    /// A loaded sample that the task has no label for: a defect of this program.
+    #[error("sample {id} has no label (this is a defect of the task: please report it)")]
+    UnknownSample {
+        /// The sample.
+        id: String,
+    },
+    /// A batch without false texts: a defect of this program.
+    #[error("the batch has no false texts (this is a defect of the loader's configuration: please report it)")]
+    NoFalseTexts,
+    /// The thread that writes checkpoints ended with a panic.
+    #[error("writing a checkpoint failed because of a defect of this program: please report it")]
+    SaverPanicked,
+    /// A checkpoint's recipe.
+    #[error("{path}: its recipe cannot be read: {problem}")]
+    Recipe {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The checkpoint belongs to another recipe or data set.
+    #[error(
+        "{path} was made with another recipe or other data:\n{}\nresume with the former values, or allow each with \
+         `--allow-change <key>`",
+        differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n")
+    )]
+    Changed {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        differences: Vec<crate::resume::Difference>,
+    },
+    /// Another process trains in the run's folder.
+    #[error("{path}: another process is training in this folder; wait for it, or choose another name")]
+    Locked {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The best checkpoint is lost.
+    #[error("{path}, the best checkpoint of this run, cannot be used: {problem}")]
+    BestLost {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The run folder is already there.
     #[error(
-        "{path} already holds a run; choose another name (`--set run.name=...`) or remove it with everything in it (`--overwrite`)"
+        "{path} already holds a run; go on with it (`--resume`), choose another name (`--set run.name=...`) or remove it with \
+         everything in it (`--overwrite`)"
     )]
     RunExists {
         /// The run folder.
@@ -100,7 +150,7 @@ pub enum TrainError {
         /// Optimiser step, from 0.
         step: usize,
         /// Which number.
-        what: &'static str,
+        what: String,
         /// Its value.
         value: f64,
         /// Ids of the samples in the step.

@@ -3,8 +3,9 @@
 use m3ae_model::M3ae;
 use m3ae_weights::{Checkpoint, LoadOptions, LoadReport, load_clip, load_swin, load_text, load_with, resolve};
 
-use crate::config::InitSection;
+use crate::config::{RunConfig, RunConfigError, TaskKind};
 use crate::error::TrainError;
+use crate::setup::Setup;
 
 /// Loads what the recipe's `[init]` names into a freshly initialised model. Encoders first, then a whole model on top; what
 /// neither brings keeps its initial weights.
@@ -13,8 +14,13 @@ use crate::error::TrainError;
 ///
 /// # Errors
 /// A file that is missing, damaged or of another architecture. Heads of a checkpoint that the model lacks are left out; a head
-/// that the model has and the checkpoint lacks is an error.
-pub fn load_initial(model: &mut M3ae, init: &InitSection) -> Result<Vec<(&'static str, LoadReport)>, TrainError> {
+/// that the model has and the checkpoint lacks is an error, unless fine-tuning starts it afresh.
+pub(crate) fn load_initial(
+    model: &mut M3ae,
+    config: &RunConfig,
+    setup: &Setup,
+) -> Result<Vec<(&'static str, LoadReport)>, TrainError> {
+    let init = &config.init;
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let mut reports = Vec::new();
     if let Some(name) = named(&init.vision) {
@@ -28,8 +34,32 @@ pub fn load_initial(model: &mut M3ae, init: &InitSection) -> Result<Vec<(&'stati
     }
     if let Some(name) = named(&init.checkpoint) {
         let checkpoint = Checkpoint::open(&resolve(&name)?)?;
-        let options = LoadOptions { drop_heads: true, ..LoadOptions::default() };
+        let fresh_head = config.task.kind != TaskKind::Pretraining && !init.keep_head;
+        let options = match fresh_head {
+            true => LoadOptions::fine_tuning(),
+            false => LoadOptions { drop_heads: true, ..LoadOptions::default() },
+        };
+        if init.keep_head {
+            check_head(&checkpoint, setup)?;
+        }
         reports.push(("init.checkpoint", load_with(model, &checkpoint, &options)?));
     }
     Ok(reports)
+}
+
+/// A head that is kept must have the data's classes.
+fn check_head(checkpoint: &Checkpoint, setup: &Setup) -> Result<(), TrainError> {
+    let heads = &setup.model.heads;
+    for (prefix, wanted) in [("vqa_head", heads.vqa), ("cls_head", heads.cls)] {
+        let shape = checkpoint.shape(&format!("{prefix}.3.weight"));
+        if let (Some(wanted), Some(&[found, ..])) = (wanted, shape.as_deref())
+            && wanted != found
+        {
+            let problem = format!(
+                "the checkpoint's {prefix} has {found} classes, the data set has {wanted}; leave this key out to start a new head"
+            );
+            return Err(RunConfigError::Value { key: "init.keep_head", problem }.into());
+        }
+    }
+    Ok(())
 }

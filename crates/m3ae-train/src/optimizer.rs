@@ -1,5 +1,7 @@
 //! AdamW over named parameters, with the reference's parameter groups (spec 2, "Optimisation").
 
+mod moments;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -7,6 +9,8 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use m3ae_model::M3ae;
 use m3ae_weights::to_reference;
+
+pub(crate) use moments::{read_moments, write_moments};
 
 /// Which learning rate a parameter has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,10 +100,10 @@ impl AdamWConfig {
 
 /// The two moments of one parameter, flat.
 #[derive(Debug, Clone)]
-struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
-    steps: i32,
+pub(crate) struct Moments {
+    pub first: Tensor<1>,
+    pub second: Tensor<1>,
+    pub steps: i32,
 }
 
 /// AdamW with decoupled decay, as PyTorch's. A parameter without a gradient in a step is left alone.
@@ -125,7 +129,29 @@ impl AdamW {
     /// Updates every parameter that has a gradient; `factor` is the schedule's.
     #[must_use]
     pub fn step(&mut self, model: M3ae, gradients: GradientsParams, factor: f64) -> M3ae {
-        model.map(&mut Step { optimizer: self, gradients, factor, path: Path::default() })
+        self.step_scaled(model, gradients, factor, None)
+    }
+
+    /// As [`step`](Self::step), with every gradient multiplied by `scale` first.
+    #[must_use]
+    pub fn step_scaled(
+        &mut self,
+        model: M3ae,
+        gradients: GradientsParams,
+        factor: f64,
+        scale: Option<f64>,
+    ) -> M3ae {
+        model.map(&mut Step { optimizer: self, gradients, factor, scale, path: Path::default() })
+    }
+
+    /// The moments by parameter: shared, not copied.
+    pub(crate) fn moments(&self) -> BTreeMap<String, Moments> {
+        self.moments.clone()
+    }
+
+    /// Goes on from moments that were saved.
+    pub(crate) fn restore(&mut self, moments: BTreeMap<String, Moments>) {
+        self.moments = moments;
     }
 
     /// `θ ← θ(1 - ηλ) - η · m̂ / (√v̂ + ε)` for one flat parameter.
@@ -174,6 +200,7 @@ struct Step<'a> {
     optimizer: &'a mut AdamW,
     gradients: GradientsParams,
     factor: f64,
+    scale: Option<f64>,
     path: Path,
 }
 
@@ -193,7 +220,11 @@ impl ModuleMapper for Step<'_> {
         let count = shape.num_elements();
         let flat = |tensor: Tensor<D>| tensor.reshape([count]);
         let name = self.path.reference_name();
-        let updated = self.optimizer.update(name, flat(tensor.inner()), flat(gradient), self.factor);
+        let gradient = match self.scale {
+            Some(scale) => flat(gradient) * scale,
+            None => flat(gradient),
+        };
+        let updated = self.optimizer.update(name, flat(tensor.inner()), gradient, self.factor);
         let tensor = Tensor::from_inner(updated.reshape(shape)).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }

@@ -35,8 +35,20 @@ pub fn state_dict(model: &M3ae) -> Vec<StoredTensor> {
 /// # Errors
 /// The folder cannot be written, or a parameter cannot be read back from its device.
 pub fn save(model: &M3ae, path: &Path, metadata: HashMap<String, String>) -> Result<(), WeightsError> {
+    save_tensors(state_dict(model), path, metadata)
+}
+
+/// Writes float32 tensors to `path` as safetensors, in this order, whole or not at all. Each is read when it is written.
+///
+/// # Errors
+/// As [`save`]; or a tensor of another type.
+pub fn save_tensors(
+    tensors: Vec<StoredTensor>,
+    path: &Path,
+    metadata: HashMap<String, String>,
+) -> Result<(), WeightsError> {
     let part = path.with_extension("safetensors.part");
-    let written = write(state_dict(model), &part, metadata)
+    let written = write(tensors, &part, metadata)
         .and_then(|()| fs::rename(&part, path).map_err(WeightsError::io(path)));
     if written.is_err() {
         // The error that counts is the first one.

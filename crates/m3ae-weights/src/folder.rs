@@ -57,9 +57,8 @@ pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &P
     if out.symlink_metadata().is_ok() {
         return Err(WeightsError::Exists { path: out.to_owned() });
     }
-    check_answers(out, config, extras.answers.as_deref())?;
     let part = part_of(out)?;
-    let written = write(model, config, extras, &part).and_then(|()| {
+    let written = write_folder(model, config, extras, &part).and_then(|()| {
         sync(&part)?;
         fs::rename(&part, out).map_err(WeightsError::io(out))
     });
@@ -70,7 +69,17 @@ pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &P
     written
 }
 
-fn write(model: &M3ae, config: &M3aeConfig, extras: &Extras, folder: &Path) -> Result<(), WeightsError> {
+/// Writes a model folder's files into `folder`, each synced, for callers that make the whole appear at once themselves.
+///
+/// # Errors
+/// As [`export_folder`].
+pub fn write_folder(
+    model: &M3ae,
+    config: &M3aeConfig,
+    extras: &Extras,
+    folder: &Path,
+) -> Result<(), WeightsError> {
+    check_answers(folder, config, extras.answers.as_deref())?;
     if let Some(tokenizer) = &extras.tokenizer {
         let source = if tokenizer.is_dir() { tokenizer.join(TOKENIZER_FILE) } else { tokenizer.clone() };
         let target = folder.join(TOKENIZER_FILE);

@@ -64,9 +64,11 @@ mod tests;
 pub use checkpoint::{Checkpoint, Format};
 pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
-pub use export::{save, state_dict};
+pub use burn::store::burn_pack::{Error as LazyTensorError, Tensor as LazyTensor};
+pub use export::{save, save_tensors, state_dict};
 pub use folder::{
     ANSWERS_FILE, CONFIG_FILE, Extras, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder, open_folder,
+    write_folder,
 };
 pub use hub::resolve;
 pub use infer::{find_config, hyper_parameters, infer_config};

@@ -77,6 +77,22 @@ impl SetName {
         }
     }
 
+    /// What its files' names begin with: `<stem>_<split>.arrow`, as in the reference. (The synthetic set's captions are read from its
+    /// folder; this is the stem of its questions.)
+    #[must_use]
+    pub fn file_stem(self) -> &'static str {
+        match self {
+            Self::Roco => "roco",
+            Self::Medicat => "medicat",
+            Self::VqaRad => "vqa_vqa_rad",
+            Self::Slake => "vqa_slack",
+            Self::VqaMed2019 => "vqa_medvqa_2019",
+            Self::Melinda => "cls_melinda",
+            Self::IrtrRoco => "irtr_roco",
+            Self::Phantom => "vqa_phantom",
+        }
+    }
+
     /// The set of a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -80,14 +80,8 @@ fn group(set: SetName, split: &str, questions: Questions, vocabulary: &Vocabular
         rows[place].1.push(question);
     }
     let rows = rows.into_iter().map(|(row, asked)| PlannedRow { data: data(asked, vocabulary), ..row }).collect();
-    let prefix = match set {
-        SetName::Slake => "slack",
-        SetName::VqaMed2019 => "medvqa_2019",
-        SetName::Phantom => "phantom",
-        _ => "vqa_rad",
-    };
     SplitPlan {
-        file_name: format!("vqa_{prefix}_{split}.arrow"),
+        file_name: format!("{}_{split}.arrow", set.file_stem()),
         split: split.to_owned(),
         kind: Kind::Questions,
         rows,

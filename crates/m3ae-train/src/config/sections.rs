@@ -24,12 +24,47 @@ fn default_directory() -> PathBuf {
     "runs".into()
 }
 
-/// A preset, with sizes to change. The vocabulary comes from the tokenizer.
+/// What the model is trained for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Masked language modelling, masked image modelling and image-text matching.
+    #[default]
+    Pretraining,
+    /// Question answering.
+    QuestionAnswering,
+    /// Classification of captioned images.
+    Classification,
+    /// Image-text retrieval.
+    Retrieval,
+}
+
+/// What the model is trained for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskSection {
+    /// `pretraining`, `question-answering`, `classification` or `retrieval`.
+    pub kind: TaskKind,
+    /// Classification: the label column, `p_meth_label`, `i_meth_label`, `p_meth` or `i_meth`.
+    pub label: String,
+    /// Retrieval: false texts per image.
+    pub false_texts: usize,
+}
+
+impl Default for TaskSection {
+    fn default() -> Self {
+        Self { kind: TaskKind::Pretraining, label: "p_meth_label".into(), false_texts: 15 }
+    }
+}
+
+/// Sizes of the model: a preset's, or those of `init.checkpoint` where no preset is named; each can be changed. The vocabulary
+/// comes from the tokenizer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
     /// `base` or `small`.
-    pub preset: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// Image side S in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
@@ -48,12 +83,18 @@ pub struct ModelSection {
     /// Text layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_layers: Option<usize>,
+    /// Text attention heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_heads: Option<usize>,
     /// Fusion width.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
     /// Fusion layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fusion_layers: Option<usize>,
+    /// Fusion attention heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
     /// Fusion layer whose input masked image modelling reads; -1 for the last state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mim_layer: Option<i64>,
@@ -63,6 +104,9 @@ pub struct ModelSection {
     /// Dropout of text encoder and fusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
+    /// Standard deviation of initial weights that are not pre-trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initializer_range: Option<f64>,
 }
 
 /// Weights to start from: files, folders, or `owner/name` in the Hugging Face cache. Empty or absent: random weights.
@@ -75,14 +119,17 @@ pub struct InitSection {
     /// RoBERTa or BERT for the text encoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// A whole M3AE model.
+    /// A whole M3AE model. Fine-tuning takes what it knows but for the heads, which start afresh (the retrieval head from the
+    /// matching head).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// Whether fine-tuning takes the checkpoint's own head too: to go on with a fine-tuned model.
+    pub keep_head: bool,
 }
 
-/// Where images and captions come from: exactly one of `roco` and `phantom`.
+/// Where images and texts come from: exactly one of `roco`, `phantom` and `sets`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct DataSection {
     /// A folder in ROCO's layout.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,25 +137,38 @@ pub struct DataSection {
     /// A folder for the synthetic set, made there if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantom: Option<PathBuf>,
+    /// Names of prepared sets: one or several for pre-training, one for fine-tuning.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
+    /// How often each set's samples are seen in an epoch of pre-training; 1 each where absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+    /// Folder of the prepared sets' Arrow files.
+    pub prepared: PathBuf,
+    /// What is done to training images: `clip`, `clip_resizedcrop` or `clip_randaug`.
+    pub transform: m3ae_data::Transform,
     /// Stop when more than this share of the samples cannot be used.
-    #[serde(default = "default_skipped")]
     pub max_skipped_share: f64,
     /// Threads that decode images ahead; changes no batch.
-    #[serde(default = "default_workers")]
     pub workers: usize,
     /// MiB of transformed images kept in memory; changes no batch.
-    #[serde(default = "default_cache")]
     pub cache_mib: usize,
 }
 
-fn default_skipped() -> f64 {
-    0.01
-}
-fn default_workers() -> usize {
-    1
-}
-fn default_cache() -> usize {
-    512
+impl Default for DataSection {
+    fn default() -> Self {
+        Self {
+            roco: None,
+            phantom: None,
+            sets: Vec::new(),
+            weights: Vec::new(),
+            prepared: "data/arrows".into(),
+            transform: m3ae_data::Transform::Clip,
+            max_skipped_share: 0.01,
+            workers: 1,
+            cache_mib: 512,
+        }
+    }
 }
 
 /// Tokens.
@@ -170,8 +230,12 @@ impl Default for ObjectivesSection {
 pub struct TrainSection {
     /// Samples per forward pass.
     pub batch_size: usize,
-    /// Optimiser steps.
-    pub steps: usize,
+    /// Optimiser steps; or `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Passes over the training data; or `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
     /// Batches whose gradients are averaged per optimiser step.
     #[serde(default = "one")]
     pub accumulate: usize,
@@ -198,6 +262,9 @@ pub struct TrainSection {
     /// Learning rate at the end.
     #[serde(default)]
     pub end_learning_rate: f64,
+    /// Largest norm of the gradient: a longer one is shortened to it. Absent, as published: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
 }
 
 fn one() -> usize {
@@ -222,16 +289,51 @@ fn default_power() -> f64 {
 pub struct LogSection {
     /// Steps between lines of metrics.
     pub every: usize,
-    /// Steps between validations; the first and last step are always validated.
-    pub validate_every: usize,
-    /// Validation samples at most.
-    pub validation_samples: usize,
+    /// Steps between validations; absent: at the end of each epoch, and with `train.steps` every 1000. The untrained model and
+    /// the last step are always validated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_every: Option<usize>,
+    /// Validation samples at most; absent: 1000 in pre-training, all in fine-tuning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_samples: Option<usize>,
     /// Validation images in the picture of reconstructions.
     pub pictures: usize,
 }
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { every: 10, validate_every: 1000, validation_samples: 1000, pictures: 8 }
+        Self { every: 10, validate_every: None, validation_samples: None, pictures: 8 }
+    }
+}
+
+/// When the run's state is saved, and what is kept. None of it changes the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointSection {
+    /// Steps between checkpoints; 0: none by steps.
+    pub every: usize,
+    /// Minutes between checkpoints; 0: none by time.
+    pub minutes: f64,
+    /// How many of the newest are kept.
+    pub keep: usize,
+    /// Whether they are written while training goes on.
+    pub background: bool,
+    /// What happens when one cannot be written (a full disk, say).
+    pub on_failure: OnFailure,
+}
+
+/// What happens when a checkpoint cannot be written. The earlier ones stay whole in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The run says so and goes on; the next one may succeed.
+    Continue,
+    /// The run ends.
+    Stop,
+}
+
+impl Default for CheckpointSection {
+    fn default() -> Self {
+        Self { every: 0, minutes: 10.0, keep: 2, background: true, on_failure: OnFailure::Continue }
     }
 }

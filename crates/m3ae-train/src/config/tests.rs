@@ -23,7 +23,7 @@ fn error(text: &str, overrides: &[&str]) -> String {
 #[test]
 fn a_resolved_recipe_reads_back_to_itself() {
     let config = RunConfig::parse(MINIMAL, "test.toml", &["train.steps=20".into(), "run.name=b".into()]).unwrap();
-    assert_eq!((config.train.steps, config.run.name.as_str()), (20, "b"));
+    assert_eq!((config.train.steps, config.run.name.as_str()), (Some(20), "b"));
     let text = toml::to_string(&config).unwrap();
     assert_eq!(RunConfig::parse(&text, "again", &[]).unwrap(), config);
 }
@@ -67,6 +67,6 @@ fn impossible_values_name_their_key() {
 #[test]
 fn warm_up_is_a_share_below_one_and_steps_from_one_on() {
     let warmup =
-        |value: &str| RunConfig::parse(MINIMAL, "t", &[format!("train.warmup={value}")]).unwrap().schedule().warmup;
+        |value: &str| RunConfig::parse(MINIMAL, "t", &[format!("train.warmup={value}")]).unwrap().schedule(10).warmup;
     assert_eq!((warmup("0.25"), warmup("3.0"), warmup("0.0")), (2, 3, 0));
 }

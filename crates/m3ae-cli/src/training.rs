@@ -1,0 +1,148 @@
+//! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
+
+mod environment;
+mod finetune;
+mod lines;
+mod pretrain;
+mod signals;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use burn::prelude::Device;
+use m3ae_train::{Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
+
+pub use finetune::{FinetuneArgs, run as finetune};
+pub use pretrain::{PretrainArgs, run as pretrain};
+
+use crate::{logging, memory};
+use lines::Lines;
+
+/// Exit code of a run that was asked to stop, and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).
+pub const INTERRUPTED: u8 = 75;
+
+/// What all training commands take.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Change a key of the recipe, such as train.steps=100 (can be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Remove an earlier run of the same name first
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Go on from the run's newest whole checkpoint; from the beginning where there is none
+    #[arg(long)]
+    resume: bool,
+    /// Resume although this key of the recipe (or `data`, `tokenizer`, `answers`) has changed (can be repeated)
+    #[arg(long, value_name = "KEY", requires = "resume")]
+    allow_change: Vec<String>,
+}
+
+/// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
+fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &signals::Stop) -> Result<ExitCode> {
+    if !args.resume {
+        RunFolder::check_free(config, args.overwrite)?;
+    }
+    let setup = Setup::open(config)?;
+    println!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
+    let run = if args.resume {
+        resume(config, &setup, device, &args.allow_change)?
+    } else {
+        Run::begin(config, &setup, device, || RunFolder::create(config, args.overwrite))?
+    };
+    logging::start(Some(&run.folder().file("log.txt")))?;
+    environment::write(&run.folder().file("environment.json"), device)?;
+    let folder = run.folder().path().to_owned();
+    let summary = train(run, &mut Lines::new(config), stop.flag())
+        .with_context(|| format!("the run in {} ended", folder.display()))?;
+    report(&summary);
+    Ok(if summary.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+fn samples(config: &RunConfig) -> usize {
+    config.train.batch_size * config.train.accumulate
+}
+
+fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, device: &Device, allowed: &[String]) -> Result<Run<'a>> {
+    let reopen = || RunFolder::reopen(config);
+    let found = find_checkpoint(&config.folder())?;
+    for (path, problem) in &found.damaged {
+        eprintln!("{} is damaged and passed over: {problem}", path.display());
+    }
+    match &found.checkpoint {
+        Some(checkpoint) => {
+            println!("resuming from {}", checkpoint.path.display());
+            Ok(Run::resume(config, setup, device, reopen, checkpoint, allowed)?)
+        }
+        None if found.damaged.is_empty() => {
+            println!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
+            Ok(Run::begin(config, setup, device, reopen)?)
+        }
+        // To start anew silently would hide that something destroys checkpoints.
+        None => bail!(
+            "none of the checkpoints in {} is whole: restore one, or start anew with --overwrite",
+            config.folder().display()
+        ),
+    }
+}
+
+/// What each metric is, for people.
+fn describe(name: &str) -> &str {
+    match name {
+        "mlm_loss" => "masked language modelling, loss",
+        "mlm_accuracy" => "masked tokens right",
+        "mim_loss" => "masked image modelling, loss",
+        "itm_loss" => "image-text matching, loss",
+        "itm_accuracy" => "pairs judged rightly",
+        "vqa_loss" => "question answering, loss",
+        "vqa_score" => "questions answered rightly",
+        "closed_score" => "  closed questions",
+        "open_score" => "  open questions",
+        "cls_loss" => "classification, loss",
+        "cls_accuracy" => "classified rightly",
+        "irtr_loss" => "retrieval, loss",
+        "irtr_accuracy" => "true text ranked first",
+        other => other,
+    }
+}
+
+fn report(summary: &Summary) {
+    let Summary { progress, test, .. } = summary;
+    if let (Some(untrained), Some(trained)) = (&progress.untrained, &progress.trained) {
+        let best = progress.best.as_ref().filter(|best| best.step != progress.step);
+        print!("\n{:<34} {:>10} {:>10}", "validation", "untrained", "trained");
+        println!("{}", best.map_or_else(String::new, |best| format!(" {:>15}", format!("best, step {}", best.step))));
+        for (name, after) in trained.iter() {
+            print!("{:<34} {:>10.4} {after:>10.4}", describe(name), untrained.get(name).unwrap_or(f64::NAN));
+            let best = best.and_then(|best| best.metrics.get(name));
+            println!("{}", best.map_or_else(String::new, |value| format!(" {value:>15.4}")));
+        }
+    }
+    if let Some(test) = test {
+        println!("\n{:<34} {:>10}", "test, best weights", "");
+        test.iter().for_each(|(name, value)| println!("{:<34} {value:>10.4}", describe(name)));
+    }
+    let speed = progress.samples as f64 / progress.seconds.max(f64::MIN_POSITIVE);
+    println!("\n{speed:.1} samples/s in training{}", memory::peak_sentence());
+    match progress.skipped.as_slice() {
+        [] => println!("all samples were usable"),
+        skipped => {
+            println!("{} samples left out (all in skipped.txt):", skipped.len());
+            skipped.iter().take(5).for_each(|skipped| println!("  {skipped}"));
+        }
+    }
+    let folder = summary.folder.display();
+    match summary.complete {
+        true => println!("weights, metrics and pictures: {folder}"),
+        false => println!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
+    }
+}
+
+/// A recipe from a file or, where none is named, the one that is built in.
+fn recipe(file: Option<&PathBuf>, own: (&str, &str), overrides: &[String]) -> Result<RunConfig, TrainError> {
+    Ok(match file {
+        Some(path) => RunConfig::load(path, overrides)?,
+        None => RunConfig::parse(own.1, own.0, overrides)?,
+    })
+}

@@ -1,0 +1,32 @@
+//! What a run was made with, beside its recipe.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use burn::prelude::Device;
+
+/// Writes program version and commit, device, system and command line as JSON.
+pub fn write(path: &Path, device: &Device) -> Result<()> {
+    let mut facts = BTreeMap::from([
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("commit", env!("M3AE_COMMIT").to_owned()),
+        ("burn", "0.22.1".to_owned()),
+        ("device", format!("{device:?}")),
+        ("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        ("processors", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
+        ("command", std::env::args().collect::<Vec<_>>().join(" ")),
+    ]);
+    if let Some(name) = processor() {
+        facts.insert("processor", name);
+    }
+    fs::write(path, serde_json::to_vec_pretty(&facts)?).with_context(|| path.display().to_string())
+}
+
+/// The processor's name, where the system tells (Linux).
+fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

@@ -1,0 +1,104 @@
+//! `m3ae finetune`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::prelude::Device;
+use clap::ValueEnum;
+use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
+use m3ae_train::{RunConfig, TaskKind};
+
+use super::{RunArgs, recipe, signals, start};
+
+/// Fine-tune a pre-trained model: the best checkpoint by the validation split is tested and kept.
+#[derive(Debug, clap::Args)]
+pub struct FinetuneArgs {
+    /// The task; its recipe is configs/finetune/<task>.toml, built in
+    #[arg(required_unless_present = "config")]
+    task: Option<Benchmark>,
+    /// A recipe of your own instead
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The pre-trained model: a folder, a file, or a name on the Hugging Face hub (short for --set init.checkpoint=...)
+    #[arg(long, value_name = "MODEL")]
+    checkpoint: Option<String>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Tasks with a recipe.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Benchmark {
+    /// Questions about radiology images
+    VqaRad,
+    /// Questions about radiology images, English part
+    Slake,
+    /// Modality, plane and organ questions
+    #[value(name = "vqa-med-2019")]
+    VqaMed2019,
+    /// Classes of experiment methods from figures and captions
+    Melinda,
+    /// Which caption belongs to which image
+    IrtrRoco,
+    /// Questions about the synthetic set: runs anywhere
+    PhantomVqa,
+}
+
+impl Benchmark {
+    fn recipe(self) -> (&'static str, &'static str) {
+        macro_rules! built_in {
+            ($name:literal) => {
+                (
+                    concat!("configs/finetune/", $name, ".toml"),
+                    include_str!(concat!("../../../../configs/finetune/", $name, ".toml")),
+                )
+            };
+        }
+        match self {
+            Self::VqaRad => built_in!("vqa-rad"),
+            Self::Slake => built_in!("slake"),
+            Self::VqaMed2019 => built_in!("vqa-med-2019"),
+            Self::Melinda => built_in!("melinda"),
+            Self::IrtrRoco => built_in!("irtr-roco"),
+            Self::PhantomVqa => built_in!("phantom-vqa"),
+        }
+    }
+}
+
+/// Runs the recipe and says how it went.
+pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
+    let built_in = match (args.task, &args.config) {
+        (Some(_), Some(_)) => bail!("name either a task or a recipe with --config, not both"),
+        (Some(task), None) => task.recipe(),
+        (None, _) => ("", ""),
+    };
+    let mut overrides: Vec<String> =
+        args.checkpoint.iter().map(|name| format!("init.checkpoint={}", toml::Value::from(name.as_str()))).collect();
+    overrides.extend(args.run.overrides.iter().cloned());
+    let config = recipe(args.config.as_ref(), built_in, &overrides)?;
+    ensure!(config.task.kind != TaskKind::Pretraining, "this recipe is for pre-training: `m3ae pretrain --config <file>`");
+    if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty()) {
+        m3ae_weights::resolve(name).with_context(|| {
+            "init.checkpoint names no model; pre-train one first (`cargo xtask pretrain`), name one with --checkpoint, or start \
+             from random weights with --set init.checkpoint="
+        })?;
+    }
+    prepare_absent(&config)?;
+    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+}
+
+/// Prepares a published set that is not prepared yet, where its raw folder is in its usual place.
+fn prepare_absent(config: &RunConfig) -> Result<()> {
+    for set in config.data.sets.iter().filter_map(|name| SetName::from_name(name)) {
+        let (out, raw): (&Path, &Path) = (&config.data.prepared, set.default_raw());
+        let is_there = out.join(format!("{}_train.arrow", set.file_stem())).is_file();
+        if is_there || !raw.is_dir() {
+            continue;
+        }
+        println!("preparing {set} from {} (once)", raw.display());
+        prepare(set, raw, out, &PrepareOptions::default(), &mut |_| {})
+            .with_context(|| format!("preparing {set} from {}", raw.display()))?;
+    }
+    Ok(())
+}

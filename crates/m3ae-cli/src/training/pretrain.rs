@@ -1,0 +1,30 @@
+//! `m3ae pretrain`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use burn::prelude::Device;
+use m3ae_train::TaskKind;
+
+use super::{RunArgs, recipe, signals, start};
+
+/// The recipe that runs when none is named: what a first look should be.
+const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));
+
+/// Pre-train on images and captions. Without options: a small model on synthetic data, in minutes on a CPU.
+#[derive(Debug, clap::Args)]
+pub struct PretrainArgs {
+    /// Recipe, such as configs/pretrain/roco-medicat.toml [default: configs/quickstart.toml, built in]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs the recipe and says how it went.
+pub fn run(args: &PretrainArgs, device: &Device) -> Result<ExitCode> {
+    let config = recipe(args.config.as_ref(), QUICKSTART, &args.run.overrides)?;
+    ensure!(config.task.kind == TaskKind::Pretraining, "this recipe is for fine-tuning: `m3ae finetune --config <file>`");
+    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+}

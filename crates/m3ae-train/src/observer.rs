@@ -1,0 +1,80 @@
+//! What a run tells while it goes on.
+
+use serde::Serialize;
+
+use crate::config::TaskKind;
+use crate::metrics::Metrics;
+use crate::run_folder::RunFolder;
+
+/// Told what happens, as it happens.
+pub trait Observer {
+    /// Data and model are ready.
+    fn start(&mut self, start: &Start, folder: &RunFolder);
+    /// An optimiser step is done.
+    fn step(&mut self, step: &StepReport);
+    /// The validation split was evaluated after `step` steps; whether the weights are the best so far.
+    fn validated(&mut self, step: usize, metrics: &Metrics, best: bool);
+    /// Something went wrong that does not stop the run.
+    fn notice(&mut self, text: &str);
+}
+
+/// What a run begins with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Start {
+    /// What is trained.
+    pub task: TaskKind,
+    /// Model parameters.
+    pub parameters: usize,
+    /// Training samples.
+    pub train_samples: usize,
+    /// Different training images.
+    pub train_images: usize,
+    /// Validation samples.
+    pub val_samples: usize,
+    /// Test samples, where there is a test at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_samples: Option<usize>,
+    /// Answers to choose from, in question answering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<usize>,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Texts that `text.max_length` cuts.
+    pub truncated: usize,
+    /// Optimiser steps of the whole run.
+    pub steps: usize,
+    /// The step of the checkpoint that the run goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<usize>,
+    /// Where initial weights came from, if not from chance: a report each.
+    pub initial: Vec<String>,
+}
+
+/// One optimiser step.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepReport {
+    /// Steps done.
+    pub step: usize,
+    /// Epoch of its last batch.
+    pub epoch: u64,
+    /// Means since the last line of metrics.
+    pub metrics: Metrics,
+    /// Base learning rate of the step.
+    pub learning_rate: f64,
+    /// Norm of the averaged gradient, before it was clipped.
+    pub gradient_norm: f64,
+    /// Samples per second since the last line of metrics.
+    pub samples_per_second: f64,
+    /// Since the first step began, validation and saving left out.
+    pub seconds: f64,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Line<'a> {
+    Start(&'a Start),
+    Train(&'a StepReport),
+    Validation { step: usize, metrics: &'a Metrics },
+    Test { step: usize, metrics: &'a Metrics },
+}

@@ -1,0 +1,57 @@
+//! What of the data could not be used.
+
+use std::collections::BTreeSet;
+
+use m3ae_data::Skipped;
+
+use crate::error::TrainError;
+use crate::run_folder::{RunFolder, SKIPPED};
+
+/// Counts what could not be used, and says when it is too much.
+#[derive(Debug, Default)]
+pub(crate) struct SkipBudget {
+    allowed: f64,
+    /// In the order of their being met, each once.
+    skipped: Vec<String>,
+    known: BTreeSet<String>,
+    total: usize,
+}
+
+impl SkipBudget {
+    /// A budget for `total` samples, of which this share may be missing; `skipped` are known already.
+    pub(crate) fn new(allowed: f64, total: usize, skipped: Vec<String>) -> Self {
+        Self { allowed, total, known: skipped.iter().cloned().collect(), skipped }
+    }
+
+    /// Notes what was skipped, each sample once.
+    ///
+    /// # Errors
+    /// More than the allowed share is missing now; or the list cannot be written.
+    pub(crate) fn note(&mut self, skipped: &[Skipped], folder: &RunFolder) -> Result<(), TrainError> {
+        let known = &mut self.known;
+        let new: Vec<String> =
+            skipped.iter().map(ToString::to_string).filter(|skipped| known.insert(skipped.clone())).collect();
+        folder.list_skipped(&new)?;
+        for skipped in &new {
+            tracing::info!("left out: {skipped}");
+        }
+        self.skipped.extend(new);
+        match self.skipped.first() {
+            Some(first) if self.skipped.len() as f64 > self.allowed * self.total as f64 => {
+                Err(TrainError::TooManySkipped {
+                    skipped: self.skipped.len(),
+                    total: self.total,
+                    allowed: self.allowed,
+                    first: first.clone(),
+                    list: folder.file(SKIPPED),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was left out so far.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+}

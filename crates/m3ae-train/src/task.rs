@@ -1,0 +1,55 @@
+//! What is trained: the part of a run that differs between pre-training and each kind of fine-tuning.
+
+use std::path::PathBuf;
+
+use burn::prelude::*;
+use m3ae_data::CaptionBatch;
+use m3ae_model::{HeadsConfig, M3ae};
+
+use crate::error::TrainError;
+use crate::metrics::{Measured, Metrics};
+use crate::run_folder::RunFolder;
+
+/// A task turns loaded samples into a loss, and says what the loss was made of.
+pub trait Task {
+    /// The heads its model has.
+    fn heads(&self) -> HeadsConfig;
+
+    /// Loss and metrics of a batch. `number` counts batches, for draws that belong to none of the samples.
+    ///
+    /// # Errors
+    /// The model lacks a head that the task needs, or the batch lacks what the task reads.
+    fn step(
+        &self,
+        model: &M3ae,
+        samples: &CaptionBatch,
+        number: u64,
+        device: &Device,
+    ) -> Result<Measured, TrainError>;
+
+    /// The number by which checkpoints are compared on the validation split: the higher, the better (spec 6).
+    fn score(&self, metrics: &Metrics) -> f64;
+
+    /// What [`score`](Self::score) is, in words.
+    fn score_name(&self) -> &'static str;
+
+    /// The answers of the question-answering head, in its order.
+    fn answers(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// Shows what the model makes of the first validation batch, as files in the run's folder; tells which.
+    ///
+    /// # Errors
+    /// The device cannot be read or a file not written.
+    fn show(
+        &self,
+        _model: &M3ae,
+        _samples: &CaptionBatch,
+        _step: usize,
+        _device: &Device,
+        _folder: &RunFolder,
+    ) -> Result<Vec<PathBuf>, TrainError> {
+        Ok(Vec::new())
+    }
+}

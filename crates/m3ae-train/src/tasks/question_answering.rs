@@ -1,0 +1,105 @@
+//! Visual question answering: which of the known answers (spec 2, "Fine-tuning losses").
+
+use std::collections::HashMap;
+
+use burn::prelude::*;
+use m3ae_data::{CaptionBatch, Question};
+use m3ae_model::{HeadsConfig, M3ae};
+
+use super::pairs::{Texts, features, images};
+use crate::error::TrainError;
+use crate::losses::vqa_loss;
+use crate::metrics::{Measured, Metrics, Term};
+use crate::objectives::MissingHead;
+use crate::task::Task;
+
+/// Question answering.
+pub struct QuestionAnswering {
+    answers: Vec<String>,
+    /// By sample id.
+    known: HashMap<String, Target>,
+    pad_id: u32,
+    image_size: usize,
+}
+
+struct Target {
+    scores: Vec<(usize, f32)>,
+    closed: bool,
+}
+
+impl QuestionAnswering {
+    /// The task of answering these questions (of all splits) out of `answers`.
+    #[must_use]
+    pub fn new<'a>(
+        questions: impl IntoIterator<Item = &'a Question>,
+        answers: Vec<String>,
+        pad_id: u32,
+        image_size: usize,
+    ) -> Self {
+        let known = questions
+            .into_iter()
+            .map(|question| {
+                let target = Target { scores: question.targets.clone(), closed: question.closed };
+                (question.sample.id.clone(), target)
+            })
+            .collect();
+        Self { answers, known, pad_id, image_size }
+    }
+}
+
+impl Task for QuestionAnswering {
+    fn heads(&self) -> HeadsConfig {
+        HeadsConfig::new().with_mlm(false).with_mim(false).with_itm(false).with_vqa(Some(self.answers.len()))
+    }
+
+    fn step(
+        &self,
+        model: &M3ae,
+        samples: &CaptionBatch,
+        _number: u64,
+        device: &Device,
+    ) -> Result<Measured, TrainError> {
+        let (size, answers) = (samples.len(), self.answers.len());
+        let mut targets = vec![0.0_f32; size * answers];
+        let mut closed = Vec::with_capacity(size);
+        for (row, id) in samples.sample_ids.iter().enumerate() {
+            let target = self.known.get(id).ok_or_else(|| TrainError::UnknownSample { id: id.clone() })?;
+            target.scores.iter().for_each(|&(answer, score)| targets[row * answers + answer] = score);
+            closed.push(f32::from(u8::from(target.closed)));
+        }
+        let closed_count = closed.iter().filter(|&&closed| closed > 0.0).count();
+        let targets = Tensor::<1>::from_data(targets.as_slice(), device).reshape([size, answers]);
+        let closed = Tensor::<1>::from_data(closed.as_slice(), device); // [B]
+
+        let head = model.vqa_head.as_ref().ok_or(MissingHead("vqa"))?;
+        let image = images(&samples.images, self.image_size, device);
+        let texts = Texts::new(&samples.text_ids, self.pad_id, device);
+        let logits = head.forward(features(model, image, texts).cls); // [B, answers]
+        let loss = vqa_loss(logits.clone(), targets.clone());
+
+        let best = logits.detach().argmax(1); // [B, 1]
+        let scores = targets.gather(1, best).reshape([size]);
+        let closed_scores = scores.clone() * closed;
+        let all = scores.sum();
+        let closed_sum = closed_scores.sum();
+        let terms = vec![
+            Term::mean("vqa_loss", &loss, size),
+            Term::sum("vqa_score", all.clone(), size),
+            Term::sum("closed_score", closed_sum.clone(), closed_count),
+            Term::sum("open_score", all - closed_sum, size - closed_count),
+        ];
+        Ok(Measured { loss, terms, samples: size })
+    }
+
+    fn score(&self, metrics: &Metrics) -> f64 {
+        metrics.get("vqa_score").unwrap_or(f64::NEG_INFINITY)
+    }
+
+    fn score_name(&self) -> &'static str {
+        "vqa_score"
+    }
+
+    fn answers(&self) -> Option<&[String]> {
+        Some(&self.answers)
+    }
+}
