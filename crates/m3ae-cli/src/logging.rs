@@ -18,7 +18,8 @@ pub fn start(file: Option<&Path>) -> Result<()> {
         fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).with_filter(filter("warn"));
     let log = match file {
         Some(path) => {
-            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let file =
+                File::options().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
             Some(fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(filter("info")))
         }
         None => None,

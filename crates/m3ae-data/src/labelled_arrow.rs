@@ -289,8 +289,7 @@ mod tests {
     #[test]
     fn classes_have_names_or_numbers() {
         let folder = tempfile::tempdir().unwrap();
-        let row =
-            || RowData::Classes { captions: vec!["c".into()], labels: [vec![0], vec![2], vec![1], vec![0]] };
+        let row = || RowData::Classes { captions: vec!["c".into()], labels: [vec![0], vec![2], vec![1], vec![0]] };
         let path = folder.path().join("plain.arrow");
         write(&path, Kind::Classes, &[], vec![row()]);
         let set = read_classes_arrow(&path).unwrap();

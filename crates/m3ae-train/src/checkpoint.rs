@@ -139,11 +139,10 @@ impl Verified {
     /// # Errors
     /// What is wrong with it, in a sentence's words.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let text = |name: &str| {
-            fs::read_to_string(path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))
-        };
-        let manifest: Manifest = serde_json::from_str(&text(MANIFEST)?)
-            .map_err(|error| format!("{MANIFEST} is not one: {error}"))?;
+        let text =
+            |name: &str| fs::read_to_string(path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"));
+        let manifest: Manifest =
+            serde_json::from_str(&text(MANIFEST)?).map_err(|error| format!("{MANIFEST} is not one: {error}"))?;
         if manifest.format != FORMAT {
             return Err(format!("it was written in format {}; this program reads {FORMAT}", manifest.format));
         }

@@ -21,8 +21,8 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use parse::{set, with_suggestion};
 pub use sections::{
-    CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection, OnFailure,
-    RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
+    OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 
 /// What is wrong with a recipe.
@@ -171,10 +171,8 @@ impl RunConfig {
     /// # Errors
     /// Never for a recipe that was parsed.
     pub fn to_toml(&self) -> Result<String, RunConfigError> {
-        toml::to_string_pretty(self).map_err(|error| RunConfigError::Parse {
-            origin: "the resolved recipe".into(),
-            problem: error.to_string(),
-        })
+        toml::to_string_pretty(self)
+            .map_err(|error| RunConfigError::Parse { origin: "the resolved recipe".into(), problem: error.to_string() })
     }
 
     /// Where the run is kept.

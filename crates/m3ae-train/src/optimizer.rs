@@ -134,13 +134,7 @@ impl AdamW {
 
     /// As [`step`](Self::step), with every gradient multiplied by `scale` first.
     #[must_use]
-    pub fn step_scaled(
-        &mut self,
-        model: M3ae,
-        gradients: GradientsParams,
-        factor: f64,
-        scale: Option<f64>,
-    ) -> M3ae {
+    pub fn step_scaled(&mut self, model: M3ae, gradients: GradientsParams, factor: f64, scale: Option<f64>) -> M3ae {
         model.map(&mut Step { optimizer: self, gradients, factor, scale, path: Path::default() })
     }
 

@@ -66,10 +66,8 @@ pub(crate) fn differences(
     allowed: &[String],
 ) -> Result<Vec<Difference>, TrainError> {
     let parsed = |text: &str| {
-        text.parse::<toml::Table>().map_err(|error| TrainError::Recipe {
-            path: checkpoint.path.clone(),
-            problem: error.to_string(),
-        })
+        text.parse::<toml::Table>()
+            .map_err(|error| TrainError::Recipe { path: checkpoint.path.clone(), problem: error.to_string() })
     };
     let (mut was, mut is) = (BTreeMap::new(), BTreeMap::new());
     flatten("", parsed(&checkpoint.recipe)?, &mut was);

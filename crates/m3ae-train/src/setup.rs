@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
 use m3ae_data::{
-    CaptionSample, CaptionSet, DataError, Loader, LoaderConfig, MixtureSource, Question, QuestionSet, Skipped, Transform,
-    arrow::LABEL_COLUMNS, mix, phantom, read_captions_arrow, read_classes_arrow, read_questions_arrow, read_roco,
-    shared_vocabulary,
+    CaptionSample, CaptionSet, DataError, Loader, LoaderConfig, MixtureSource, Question, QuestionSet, Skipped,
+    Transform, arrow::LABEL_COLUMNS, mix, phantom, read_captions_arrow, read_classes_arrow, read_questions_arrow,
+    read_roco, shared_vocabulary,
 };
 use m3ae_model::{HeadsConfig, M3aeConfig};
 use m3ae_text::Tokenizer;
@@ -184,7 +184,8 @@ fn files(config: &RunConfig, split: &str) -> Result<Vec<PathBuf>, TrainError> {
             files.push(path);
         } else if split != "test" {
             let out = config.data.prepared.display();
-            let expected = format!("a prepared file of {name}: `cargo xtask prepare {name} --raw <folder> --out {out}`");
+            let expected =
+                format!("a prepared file of {name}: `cargo xtask prepare {name} --raw <folder> --out {out}`");
             return Err(DataError::Missing { path, expected }.into());
         }
     }

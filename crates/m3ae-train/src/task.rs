@@ -19,13 +19,7 @@ pub trait Task {
     ///
     /// # Errors
     /// The model lacks a head that the task needs, or the batch lacks what the task reads.
-    fn step(
-        &self,
-        model: &M3ae,
-        samples: &CaptionBatch,
-        number: u64,
-        device: &Device,
-    ) -> Result<Measured, TrainError>;
+    fn step(&self, model: &M3ae, samples: &CaptionBatch, number: u64, device: &Device) -> Result<Measured, TrainError>;
 
     /// The number by which checkpoints are compared on the validation split: the higher, the better (spec 6).
     fn score(&self, metrics: &Metrics) -> f64;

@@ -152,9 +152,6 @@ impl<'a> Run<'a> {
                 Progress::default()
             }
         };
-        for (key, report) in &initial {
-            tracing::info!("{key}: {report}");
-        }
         let start = Start {
             task: config.task.kind,
             parameters: model.num_params(),
@@ -198,6 +195,10 @@ impl<'a> Run<'a> {
     fn announce(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.skipped.note(&self.setup.unusable, &self.folder)?;
         self.setup.tokenizer.save(self.folder.path())?;
+        match self.start.resumed_at {
+            Some(step) => tracing::info!("going on after step {step}"),
+            None => self.start.initial.iter().for_each(|report| tracing::info!("{report}")),
+        }
         observer.start(&self.start, &self.folder);
         self.folder.record(&Line::Start(&self.start))
     }

@@ -48,8 +48,8 @@ pub fn save_tensors(
     metadata: HashMap<String, String>,
 ) -> Result<(), WeightsError> {
     let part = path.with_extension("safetensors.part");
-    let written = write(tensors, &part, metadata)
-        .and_then(|()| fs::rename(&part, path).map_err(WeightsError::io(path)));
+    let written =
+        write(tensors, &part, metadata).and_then(|()| fs::rename(&part, path).map_err(WeightsError::io(path)));
     if written.is_err() {
         // The error that counts is the first one.
         let _ = fs::remove_file(&part);

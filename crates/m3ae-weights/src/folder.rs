@@ -73,12 +73,7 @@ pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &P
 ///
 /// # Errors
 /// As [`export_folder`].
-pub fn write_folder(
-    model: &M3ae,
-    config: &M3aeConfig,
-    extras: &Extras,
-    folder: &Path,
-) -> Result<(), WeightsError> {
+pub fn write_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, folder: &Path) -> Result<(), WeightsError> {
     check_answers(folder, config, extras.answers.as_deref())?;
     if let Some(tokenizer) = &extras.tokenizer {
         let source = if tokenizer.is_dir() { tokenizer.join(TOKENIZER_FILE) } else { tokenizer.clone() };

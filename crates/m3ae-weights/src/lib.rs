@@ -61,10 +61,10 @@ mod torchscript;
 #[cfg(test)]
 mod tests;
 
+pub use burn::store::burn_pack::{Error as LazyTensorError, Tensor as LazyTensor};
 pub use checkpoint::{Checkpoint, Format};
 pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
-pub use burn::store::burn_pack::{Error as LazyTensorError, Tensor as LazyTensor};
 pub use export::{save, save_tensors, state_dict};
 pub use folder::{
     ANSWERS_FILE, CONFIG_FILE, Extras, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder, open_folder,

@@ -77,7 +77,10 @@ pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
         args.checkpoint.iter().map(|name| format!("init.checkpoint={}", toml::Value::from(name.as_str()))).collect();
     overrides.extend(args.run.overrides.iter().cloned());
     let config = recipe(args.config.as_ref(), built_in, &overrides)?;
-    ensure!(config.task.kind != TaskKind::Pretraining, "this recipe is for pre-training: `m3ae pretrain --config <file>`");
+    ensure!(
+        config.task.kind != TaskKind::Pretraining,
+        "this recipe is for pre-training: `m3ae pretrain --config <file>`"
+    );
     if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty()) {
         m3ae_weights::resolve(name).with_context(|| {
             "init.checkpoint names no model; pre-train one first (`cargo xtask pretrain`), name one with --checkpoint, or start \

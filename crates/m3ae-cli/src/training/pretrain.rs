@@ -25,6 +25,9 @@ pub struct PretrainArgs {
 /// Runs the recipe and says how it went.
 pub fn run(args: &PretrainArgs, device: &Device) -> Result<ExitCode> {
     let config = recipe(args.config.as_ref(), QUICKSTART, &args.run.overrides)?;
-    ensure!(config.task.kind == TaskKind::Pretraining, "this recipe is for fine-tuning: `m3ae finetune --config <file>`");
+    ensure!(
+        config.task.kind == TaskKind::Pretraining,
+        "this recipe is for fine-tuning: `m3ae finetune --config <file>`"
+    );
     start(&config, &args.run, device, &signals::Stop::on_signal()?)
 }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
 mod checkpoint;
+mod finetune;
 mod parity;
 mod pretrain;
+#[cfg(unix)]
+mod resume;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

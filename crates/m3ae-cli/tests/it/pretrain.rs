@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{fails, succeeds};
 
-const TINY: &str = r#"
+pub const TINY: &str = r#"
 [run]
 name = "tiny"
 [model]
@@ -121,15 +121,20 @@ fn mistakes_in_the_recipe_are_named_before_anything_is_written() {
 
 #[test]
 fn sizes_that_no_model_can_have_are_named() {
-    let (folder, _run) = workplace();
-    let error = pretrain_fails(folder.path(), &["--set", "model.image_size=33"]);
-    assert!(error.contains("model.vision.image_size: 33 is not a multiple of vision.patch_size, 8"), "{error}");
-    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "model.preset=huge"]);
-    assert!(error.contains("there is no preset `huge`"), "{error}");
-    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "text.max_length=500"]);
-    assert!(error.contains("text.max_length: 500 is more than the position table allows"), "{error}");
-    let error = pretrain_fails(folder.path(), &["--overwrite", "--set", "train.batch_size=25"]);
-    assert!(error.contains("train has 24 usable samples, fewer than train.batch_size = 25"), "{error}");
+    let (folder, run) = workplace();
+    for (option, expected) in [
+        ("model.image_size=33", "model.vision.image_size: 33 is not a multiple of vision.patch_size, 8"),
+        ("model.preset=huge", "there is no preset `huge`"),
+        ("text.max_length=500", "text.max_length: 500 is more than the position table allows"),
+        ("train.batch_size=25", "train has 24 usable samples, fewer than train.batch_size = 25"),
+        ("train.warmup=7", "train.warmup: 7 is not between 0 and 6"),
+        ("train.epochs=1", "both `steps` and `epochs` are given"),
+    ] {
+        let error = pretrain_fails(folder.path(), &["--set", option]);
+        assert!(error.contains(expected), "{error}");
+        // Such a run leaves nothing behind that the next would stumble over.
+        assert!(!run.exists(), "{option}");
+    }
 }
 
 /// The phantom set's captions folder, after a first run has made it.

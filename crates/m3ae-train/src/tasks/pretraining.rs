@@ -49,13 +49,7 @@ impl Task for Pretraining {
         HeadsConfig::new()
     }
 
-    fn step(
-        &self,
-        model: &M3ae,
-        samples: &CaptionBatch,
-        number: u64,
-        device: &Device,
-    ) -> Result<Measured, TrainError> {
+    fn step(&self, model: &M3ae, samples: &CaptionBatch, number: u64, device: &Device) -> Result<Measured, TrainError> {
         let batch = self.batcher.batch(samples, number, device)?;
         let output = pretrain_step(model, &batch)?;
         let ([tokens], size) = (batch.mlm.targets.dims(), samples.len());
