@@ -23,6 +23,7 @@ mod error;
 mod image;
 pub mod inspect;
 mod jpeg;
+mod listing;
 mod loader;
 mod mixture;
 pub mod phantom;
