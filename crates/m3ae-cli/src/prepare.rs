@@ -1,5 +1,6 @@
 //! `m3ae prepare <set…>`: from the data sets as they are published to Arrow files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -99,7 +100,9 @@ pub fn run(args: &PrepareArgs) -> Result<()> {
     for (set, raw) in sets {
         let context = || format!("preparing {set} from {}", raw.display());
         let done = match args.dry_run {
-            true => survey(set, &raw, &options).map(|report| println!("{report}")).with_context(context),
+            true => survey(set, &raw, &options)
+                .map(|report| println!("{report}(dry run: {set} was counted, nothing written)\n"))
+                .with_context(context),
             false => prepare_one(set, &raw, &args.out, &options).with_context(context),
         };
         failures.extend(done.err());
@@ -142,10 +145,13 @@ fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
             continue;
         }
         let names = || SetName::ALL.map(SetName::name).join(", ");
-        chosen.push(
-            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?,
-        );
+        let set =
+            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?;
+        chosen.push(set);
     }
+    // Named twice, or named and of all: once is enough.
+    let mut seen = BTreeSet::new();
+    chosen.retain(|set| seen.insert(*set));
     match (&args.raw, chosen.as_slice()) {
         (_, []) => {
             let folders = SetName::ALL.map(|set| set.default_raw().display().to_string()).join(", ");

@@ -106,6 +106,10 @@ pub fn prepare(
 /// # Errors
 /// As [`plan`].
 pub fn survey(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<PrepareReport, PrepareError> {
+    if set == SetName::Phantom && !raw.exists() {
+        let problem = format!("there is none in {} yet: preparing it makes it", raw.display());
+        return Err(PrepareError::Option { set, problem });
+    }
     let mut report = PrepareReport::default();
     for plan in plan(set, raw, options)? {
         for split in &plan.splits {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod layouts;
+#[cfg(unix)]
+mod processes;
 mod promises;
 mod shared;
 
