@@ -1,7 +1,12 @@
 //! What must hold for any bytes: called by the fuzz targets, and by `m3ae-data`'s `tests/corpus.rs` for the corpus.
 
-use m3ae_data::{ClipTransform, DecodeOptions, Transform, decode_bytes, parse_captions};
+use m3ae_data::{
+    ClipTransform, DecodeOptions, Transform,
+    arrow::{ArrowFile, Kind},
+    decode_bytes, parse_captions,
+};
 use m3ae_random::{Key, Stream};
+use std::path::Path;
 
 /// Limits under which an input takes milliseconds.
 const SMALL: DecodeOptions = DecodeOptions { max_pixels: 1 << 16, max_bytes: 1 << 20, apply_orientation: true };
@@ -35,6 +40,38 @@ pub fn captions(bytes: &[u8]) {
                 assert!(line.caption.split(' ').count() >= 3);
             }
             Err(line) => assert!(line.key.chars().count() <= 60 && !line.reason.to_string().is_empty()),
+        }
+    }
+}
+
+/// An Arrow file is refused, or each of its rows is read or refused, and what was read lies within the file.
+pub fn arrow(bytes: &[u8]) {
+    // The file is copied: what it says of itself must not change that.
+    let file = match ArrowFile::from_bytes(Path::new("fuzz.arrow"), bytes.to_vec()) {
+        Ok(file) => file,
+        Err(error) => return assert!(error.to_string().starts_with("fuzz.arrow")),
+    };
+    assert_eq!(file.bytes(), bytes.len());
+    assert!(file.schema().count() >= file.kind().columns().len());
+    let _ = (file.vocabulary(), file.label_names());
+    // Rows of empty columns may be without number: those beyond tell nothing new.
+    for row in (0..file.len().min(300)).chain([file.len(), usize::MAX]) {
+        let inside = |result: Result<&[u8], _>| result.map(|image| assert!(image.len() <= bytes.len()));
+        let read = match file.kind() {
+            Kind::Captions => file.captions(row).map(|row| row.image),
+            Kind::Questions => file.questions(row).map(|row| {
+                assert_eq!(row.questions.len(), row.answer_types.len());
+                row.image
+            }),
+            Kind::Classes => file.classes(row).map(|row| {
+                assert!(row.labels.iter().all(|labels| labels.len() == row.captions.len()));
+                row.image
+            }),
+        };
+        assert!(row < file.len() || read.is_err());
+        match inside(read) {
+            Ok(()) => assert!(file.image(row).is_ok() && file.image_id(row).is_ok()),
+            Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! `m3ae prepare <set…>`: from the data sets as they are published to Arrow files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use m3ae_data::prepare::{PrepareOptions, PrepareReport, REPORT_NAME, SetName, ValChoice, VocabularyScope, prepare};
+use m3ae_data::prepare::{
+    Language, PrepareOptions, PrepareReport, REPORT_NAME, SetName, ValChoice, VocabularyScope, prepare, survey,
+};
 
 /// Turn raw data sets into Arrow files for training.
 #[derive(Debug, clap::Args)]
@@ -25,9 +28,12 @@ pub struct PrepareArgs {
     /// Whose answers are classes: all splits' as in published numbers, or train's
     #[arg(long, default_value = "all")]
     vocabulary: Vocabulary,
-    /// What random splits follow from
-    #[arg(long, default_value_t = 0)]
+    /// What random splits follow from; with 42, the reference's seed, MedICaT and irtr-roco have its splits
+    #[arg(long, default_value_t = PrepareOptions::default().seed)]
     seed: u64,
+    /// Of SLAKE, the questions' language; published numbers are for English
+    #[arg(long, default_value = "english")]
+    language: QuestionLanguage,
     /// Threads that read images; by default one per processor
     #[arg(long)]
     workers: Option<usize>,
@@ -37,6 +43,9 @@ pub struct PrepareArgs {
     /// Decode each image to see that it can be
     #[arg(long)]
     decode: bool,
+    /// Only count what the annotations have, and which images are missing; write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,7 +64,14 @@ enum Vocabulary {
     All,
 }
 
-/// Prepares one set after the other, and prints the report.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum QuestionLanguage {
+    English,
+    Chinese,
+    All,
+}
+
+/// Prepares one set after the other, and prints the report. A set that fails does not keep the next from being prepared.
 pub fn run(args: &PrepareArgs) -> Result<()> {
     let mut options = PrepareOptions {
         val: args.val.map(|val| match val {
@@ -68,29 +84,55 @@ pub fn run(args: &PrepareArgs) -> Result<()> {
             Vocabulary::All => VocabularyScope::All,
         },
         seed: args.seed,
+        language: match args.language {
+            QuestionLanguage::English => Language::English,
+            QuestionLanguage::Chinese => Language::Chinese,
+            QuestionLanguage::All => Language::All,
+        },
         max_broken_share: args.max_broken,
         decode_images: args.decode,
         ..PrepareOptions::default()
     };
     options.workers = args.workers.unwrap_or(options.workers);
-    for (set, raw) in sets(args)? {
-        let bar = ProgressBar::no_length();
-        bar.set_style(ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {per_sec} {eta}")?);
-        let mut lines = Vec::new();
-        prepare(set, &raw, &args.out, &options, &mut |progress| {
-            bar.set_message(progress.file.to_owned());
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            if progress.done == progress.total {
-                lines.push(format!("{} {}", progress.file, if progress.kept { "kept" } else { "written" }));
-            }
-        })
-        .with_context(|| format!("preparing {set} from {}", raw.display()))?;
-        bar.finish_and_clear();
-        println!("{set}: {}", lines.join(", "));
+    let sets = sets(args)?;
+    let names: Vec<SetName> = sets.iter().map(|(set, _)| *set).collect();
+    let mut failures = Vec::new();
+    for (set, raw) in sets {
+        let context = || format!("preparing {set} from {}", raw.display());
+        let done = match args.dry_run {
+            true => survey(set, &raw, &options)
+                .map(|report| println!("{report}(dry run: {set} was counted, nothing written)\n"))
+                .with_context(context),
+            false => prepare_one(set, &raw, &args.out, &options).with_context(context),
+        };
+        failures.extend(done.err());
     }
-    println!("\n{}", PrepareReport::load(&args.out)?);
-    println!("{}", args.out.join(REPORT_NAME).display());
+    if !args.dry_run && failures.len() < names.len() {
+        println!("\n{}", PrepareReport::load(&args.out)?.of(&names));
+        println!("{}", args.out.join(REPORT_NAME).display());
+    }
+    let Some(last) = failures.pop() else { return Ok(()) };
+    for failure in failures {
+        eprintln!("error: {failure:#}");
+    }
+    Err(last)
+}
+
+/// Prepares a set behind a progress bar.
+fn prepare_one(set: SetName, raw: &Path, out: &Path, options: &PrepareOptions) -> Result<()> {
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {per_sec} {eta}")?);
+    let mut lines = Vec::new();
+    prepare(set, raw, out, options, &mut |progress| {
+        bar.set_message(progress.file.to_owned());
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        if progress.done == progress.total {
+            lines.push(format!("{} {}", progress.file, if progress.kept { "kept" } else { "written" }));
+        }
+    })?;
+    bar.finish_and_clear();
+    println!("{set}: {}", lines.join(", "));
     Ok(())
 }
 
@@ -103,12 +145,18 @@ fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
             continue;
         }
         let names = || SetName::ALL.map(SetName::name).join(", ");
-        chosen.push(
-            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?,
-        );
+        let set =
+            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?;
+        chosen.push(set);
     }
+    // Named twice, or named and of all: once is enough.
+    let mut seen = BTreeSet::new();
+    chosen.retain(|set| seen.insert(*set));
     match (&args.raw, chosen.as_slice()) {
-        (_, []) => bail!("none of the data sets is in its default folder: name one, and its folder with --raw"),
+        (_, []) => {
+            let folders = SetName::ALL.map(|set| set.default_raw().display().to_string()).join(", ");
+            bail!("no data set is in its default folder ({folders}): name one, and its folder with --raw")
+        }
         (Some(raw), [set]) => Ok(vec![(*set, raw.clone())]),
         (Some(_), _) => bail!("--raw is the folder of one set: name only that one"),
         (None, _) => Ok(chosen.into_iter().map(|set| (set, Path::to_owned(set.default_raw()))).collect()),

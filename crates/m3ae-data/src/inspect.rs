@@ -68,9 +68,13 @@ pub fn inspect(path: &Path) -> Result<Inspection, DataError> {
             }
             Kind::Questions => {
                 let row = file.questions(number)?;
-                for label in row.answer_labels.iter().flatten() {
-                    let answer = usize::try_from(*label).ok().and_then(|label| vocabulary.as_ref()?.answer(label));
-                    count("answers", answer.map_or_else(|| label.to_string(), str::to_owned));
+                for (labels, answers) in row.answer_labels.iter().zip(&row.answers) {
+                    for (place, label) in labels.iter().enumerate() {
+                        let known = usize::try_from(*label).ok().and_then(|label| vocabulary.as_ref()?.answer(label));
+                        // The reference's files have no vocabulary, but each label's answer beside it.
+                        let answer = known.or_else(|| answers.get(place).copied());
+                        count("answers", answer.map_or_else(|| label.to_string(), str::to_owned));
+                    }
                 }
                 let closed = row.answer_types.iter().filter(|&&of| of == 0).count();
                 closed_open = (closed_open.0 + closed, closed_open.1 + row.answer_types.len() - closed);

@@ -24,6 +24,7 @@ mod image;
 pub mod inspect;
 mod jpeg;
 mod labelled_arrow;
+mod listing;
 mod loader;
 mod mixture;
 pub mod phantom;

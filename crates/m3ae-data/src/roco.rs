@@ -5,19 +5,14 @@
 //!                         /images/<id>.jpg  (or .jpeg, .png)
 //! ```
 
-use crate::{CaptionSample, CaptionSet, DataError, SkipReason, Skipped};
-use std::{
-    collections::{HashMap, HashSet},
-    ffi::{OsStr, OsString},
-    fs,
-    path::Path,
-};
+use crate::{CaptionSample, CaptionSet, DataError, SkipReason, Skipped, listing::Listing};
+use std::{collections::HashMap, ffi::OsStr, fs, path::Path};
 
 /// Shorter captions say nothing about their image.
 const MIN_WORDS: usize = 3;
 /// Characters of a useless line that its report shows.
 const EXCERPT: usize = 60;
-/// What an image's file may be called after its id; the first that exists is used.
+/// What an image's file may be called after its id, in upper or lower case; the first that exists is used.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// Reads a split of a data set in ROCO's layout. Whether an image can be decoded shows when it is loaded; here it only has to exist.
@@ -35,9 +30,7 @@ pub fn read_roco(root: &Path, split: &str) -> Result<CaptionSet, DataError> {
         }
     }
     let bytes = fs::read(&captions).map_err(DataError::read(&captions))?;
-    let names = fs::read_dir(&images)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<Result<HashSet<OsString>, _>>())
-        .map_err(DataError::read(&images))?;
+    let names = Listing::read(&images).map_err(DataError::read(&images))?;
 
     let lines = parse_captions(&bytes);
     let mut set = CaptionSet {
@@ -64,7 +57,7 @@ pub fn read_roco(root: &Path, split: &str) -> Result<CaptionSet, DataError> {
             }
         };
         let mut candidates = EXTENSIONS.iter().map(|extension| format!("{id}.{extension}"));
-        let Some(name) = candidates.find(|name| names.contains(OsStr::new(name))) else {
+        let Some(name) = candidates.find_map(|name| names.find(OsStr::new(&name))) else {
             let expected = format!("{}/{id}.{{{}}}", images.display(), EXTENSIONS.join(","));
             skip(Some(line), &id, SkipReason::MissingImage { expected });
             continue;

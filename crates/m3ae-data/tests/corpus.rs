@@ -43,6 +43,11 @@ fn lines_of_the_corpus_are_accounted_for() {
 }
 
 #[test]
+fn arrow_files_of_the_corpus_are_read_or_refused() {
+    replay("arrow", checks::arrow);
+}
+
+#[test]
 fn the_corpora_stay_small() {
     let folders = fs::read_dir(CORPUS).unwrap().map(|entry| entry.unwrap().path());
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().metadata().unwrap());

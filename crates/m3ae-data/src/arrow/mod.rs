@@ -6,7 +6,7 @@
 //! questions   vqa_vqa_rad_test.arrow                                        one row per image
 //!   image   questions: list<string>   answers: list<list<string>>   answer_labels: list<list<int64>>
 //!   answer_scores: list<list<double>>   image_id   question_id, answer_type: list<int64>   split
-//! classes     cls_melinda_test.arrow                                        one row per caption
+//! classes     cls_melinda_test.arrow                                        one row per image
 //!   image   caption: list<string>   image_id   i_meth, p_meth, i_meth_label, p_meth_label: list<int64>   split
 //!
 //! "ARROW1\0\0" ┃ schema ┃ batch ┃ batch ┃ … ┃ footer: schema, place of each batch ┃ length ┃ "ARROW1"

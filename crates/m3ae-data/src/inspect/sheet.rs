@@ -2,11 +2,11 @@
 
 use crate::{
     DataError, DecodeOptions,
-    arrow::{ArrowFile, Kind},
+    arrow::{ArrowFile, Kind, LABEL_COLUMNS},
     decode_bytes,
 };
 use ::image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage, imageops};
-use font8x8::legacy::BASIC_LEGACY;
+use font8x8::legacy::{BASIC_LEGACY, GREEK_LEGACY, LATIN_LEGACY};
 
 /// A letter's width and height, in pixels.
 const LETTER: u32 = 8;
@@ -14,7 +14,16 @@ const LETTER: u32 = 8;
 const LINE: u32 = 10;
 const MARGIN: u32 = 8;
 const BACKGROUND: Rgb<u8> = Rgb([24, 24, 28]);
+/// Captions and questions.
 const INK: Rgb<u8> = Rgb([230, 230, 230]);
+/// Answers and classes.
+const ANSWER: Rgb<u8> = Rgb([255, 205, 90]);
+/// Row and name, and what was left out.
+const FAINT: Rgb<u8> = Rgb([130, 170, 210]);
+/// What is wrong.
+const ALARM: Rgb<u8> = Rgb([255, 110, 100]);
+/// Between pictures.
+const RULE: Rgb<u8> = Rgb([60, 60, 68]);
 
 /// How a contact sheet looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +40,7 @@ pub struct SheetOptions {
 
 impl Default for SheetOptions {
     fn default() -> Self {
-        Self { pictures: 20, columns: 5, side: 256, lines: 9 }
+        Self { pictures: 20, columns: 5, side: 256, lines: 12 }
     }
 }
 
@@ -58,37 +67,58 @@ pub fn contact_sheet(file: &ArrowFile, options: &SheetOptions) -> Result<RgbImag
     let (width, height) = (options.side + 2 * MARGIN, options.side + options.lines * LINE + 3 * MARGIN);
     let rows = (count as u32).div_ceil(columns).max(1);
     let mut sheet = RgbImage::from_pixel(columns * width, rows * height, BACKGROUND);
+    let letters = (options.side / LETTER) as usize;
     for place in 0..count {
         let row = place * file.len() / count;
-        let (x, y) = ((place as u32 % columns) * width + MARGIN, (place as u32 / columns) * height + MARGIN);
-        let mut text = text(file, row)?;
+        let (left, top) = (place as u32 % columns * width, place as u32 / columns * height);
+        for across in left..left + width {
+            sheet.put_pixel(across, top, RULE);
+        }
+        let (x, y) = (left + MARGIN, top + MARGIN);
+        let mut text = vec![vec![(format!("[{row}] {}", file.image_id(row)?), FAINT)]];
         match picture(file.image(row)?, options.side) {
             Ok(picture) => imageops::replace(&mut sheet, &picture, x.into(), y.into()),
             Err(problem) => {
                 let grey = RgbImage::from_pixel(options.side, options.side, Rgb([90; 3]));
                 imageops::replace(&mut sheet, &grey, x.into(), y.into());
-                text = format!("CANNOT BE DECODED: {problem}\n{text}");
+                text.push(vec![(format!("CANNOT BE DECODED: {problem}"), ALARM)]);
             }
         }
-        let letters = (options.side / LETTER) as usize;
-        for (line, text) in (0..options.lines).zip(wrap(&text, letters)) {
-            write(&mut sheet, x, y + options.side + MARGIN + line * LINE, &text);
+        text.extend(texts(file, row)?);
+        let lines = fit(&text, letters, options.lines as usize);
+        for (line, letters) in (0..).zip(lines) {
+            write(&mut sheet, x, y + options.side + MARGIN + line * LINE, &letters);
         }
     }
     Ok(sheet)
 }
 
+/// A paragraph: pieces of text, each in its colour.
+type Paragraph = Vec<(String, Rgb<u8>)>;
+
 /// What stands under a picture.
-fn text(file: &ArrowFile, row: usize) -> Result<String, DataError> {
-    let id = file.image_id(row)?;
-    let lines: Vec<String> = match file.kind() {
+fn texts(file: &ArrowFile, row: usize) -> Result<Vec<Paragraph>, DataError> {
+    Ok(match file.kind() {
         Kind::Questions => {
             let row = file.questions(row)?;
-            row.questions.iter().zip(&row.answers).map(|(q, a)| format!("{q} - {}", a.join(" | "))).collect()
+            let asked = row.questions.iter().zip(&row.answers);
+            asked.map(|(q, a)| vec![((*q).to_owned(), INK), (a.join(" | "), ANSWER)]).collect()
         }
-        Kind::Captions | Kind::Classes => file.captions(row)?.captions.into_iter().map(str::to_owned).collect(),
-    };
-    Ok(format!("[{row}] {id}\n{}", lines.join("\n")))
+        Kind::Captions => file.captions(row)?.captions.iter().map(|text| vec![((*text).to_owned(), INK)]).collect(),
+        Kind::Classes => {
+            let (row, names) = (file.classes(row)?, file.label_names()?.unwrap_or_default());
+            let class = |column: &str, label: i64| {
+                let name = usize::try_from(label).ok().and_then(|label| names.get(column)?.get(label));
+                name.cloned().unwrap_or_else(|| label.to_string())
+            };
+            let classes = |caption: usize| {
+                let of = LABEL_COLUMNS.iter().zip(&row.labels);
+                of.map(|(column, labels)| class(column, labels[caption])).collect::<Vec<_>>().join(" | ")
+            };
+            let captions = row.captions.iter().enumerate();
+            captions.map(|(i, caption)| vec![((*caption).to_owned(), INK), (classes(i), ANSWER)]).collect()
+        }
+    })
 }
 
 /// An image, made to fit.
@@ -102,39 +132,78 @@ fn picture(bytes: &[u8], side: u32) -> Result<RgbImage, String> {
     Ok(::image::DynamicImage::ImageRgba8(imageops::thumbnail(&rgba, fit(width), fit(height))).to_rgb8())
 }
 
-/// Lines of at most so many letters, broken between words where that is possible.
-fn wrap(text: &str, letters: usize) -> Vec<String> {
+/// Letters, each in its colour.
+type Line = Vec<(char, Rgb<u8>)>;
+
+/// The lines of some paragraphs, as many as there is room for; where there are more, the last says so.
+fn fit(text: &[Paragraph], letters: usize, room: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line: Vec<char> = Vec::new();
-        for word in paragraph.split_whitespace() {
-            let mut word: Vec<char> = word.chars().collect();
+    for (number, paragraph) in text.iter().enumerate() {
+        lines.extend(wrap(paragraph, letters));
+        if lines.len() > room {
+            lines.truncate(room.saturating_sub(1));
+            let left = text.len() - number - 1;
+            let rest = if left == 0 { "...".to_owned() } else { format!("... and {left} more") };
+            lines.extend((room > 0).then(|| rest.chars().map(|letter| (letter, FAINT)).collect()));
+            break;
+        }
+    }
+    lines
+}
+
+/// A paragraph's lines of at most so many letters, broken between words where that is possible.
+fn wrap(paragraph: &Paragraph, letters: usize) -> Vec<Line> {
+    let (mut lines, mut line) = (Vec::new(), Line::new());
+    for (text, ink) in paragraph {
+        for word in text.split_whitespace() {
+            let mut word: Line = word.chars().flat_map(plain).map(|letter| (letter, *ink)).collect();
             if !line.is_empty() && line.len() + 1 + word.len() > letters {
-                lines.push(line.drain(..).collect());
+                lines.push(std::mem::take(&mut line));
             }
             while word.len() > letters {
                 lines.push(word.drain(..letters).collect());
             }
             if !line.is_empty() {
-                line.push(' ');
+                line.push((' ', *ink));
             }
             line.append(&mut word);
         }
-        lines.push(line.into_iter().collect());
     }
+    lines.push(line);
     lines
 }
 
-/// Writes a line. What is not ASCII is shown as a box.
-fn write(sheet: &mut RgbImage, x: u32, y: u32, text: &str) {
-    for (place, letter) in (0..).zip(text.chars()) {
-        let glyph =
-            BASIC_LEGACY.get(letter as usize).copied().unwrap_or([0x00, 0x7E, 0x42, 0x42, 0x42, 0x42, 0x7E, 0x00]);
+/// What stands for a letter that the font has not: marks of typography as a typewriter has them.
+fn plain(letter: char) -> impl Iterator<Item = char> {
+    let plain = match letter {
+        '\u{2018}' | '\u{2019}' | '\u{2032}' => "'",
+        '\u{201C}' | '\u{201D}' | '\u{2033}' => "\"",
+        '\u{2010}'..='\u{2014}' | '\u{2212}' => "-",
+        '\u{2026}' => "...",
+        '\u{2264}' => "<=",
+        '\u{2265}' => ">=",
+        _ => "",
+    };
+    plain.chars().chain(plain.is_empty().then_some(letter))
+}
+
+/// A letter's picture, a byte per row; a box where the font has none.
+fn glyph(letter: char) -> [u8; LETTER as usize] {
+    let code = letter as usize;
+    let from = |first: usize, glyphs: &[[u8; LETTER as usize]]| glyphs.get(code.checked_sub(first)?).copied();
+    let found = from(0, &BASIC_LEGACY).or_else(|| from(0xA0, &LATIN_LEGACY)).or_else(|| from(0x390, &GREEK_LEGACY));
+    found.unwrap_or([0x00, 0x7E, 0x42, 0x42, 0x42, 0x42, 0x7E, 0x00])
+}
+
+/// Writes a line.
+fn write(sheet: &mut RgbImage, x: u32, y: u32, line: &[(char, Rgb<u8>)]) {
+    for (place, (letter, ink)) in (0..).zip(line) {
+        let glyph = glyph(*letter);
         let glyph = GrayImage::from_fn(LETTER, LETTER, |x, y| Luma([(glyph[y as usize] >> x & 1) * 255]));
         for (dx, dy, pixel) in glyph.enumerate_pixels() {
             let (x, y) = (x + place * LETTER + dx, y + dy);
             if pixel.0[0] > 0 && x < sheet.width() && y < sheet.height() {
-                sheet.put_pixel(x, y, INK);
+                sheet.put_pixel(x, y, *ink);
             }
         }
     }
@@ -166,12 +235,40 @@ mod tests {
         assert_eq!(*sheet.get_pixel(8 + 60, 8 + 30), Rgb([200, 0, 0]));
         assert_eq!(*sheet.get_pixel(8 + 60, 8 + 40), BACKGROUND);
         assert_eq!(*sheet.get_pixel(80 + 8 + 60, 8 + 40), Rgb([90; 3]));
-        // Text lies under the picture.
-        assert!((8..72).any(|x| *sheet.get_pixel(x, 8 + 64 + 8 + 3) == INK));
+        // Text lies under the picture: the name, then the caption or what is wrong.
+        let has =
+            |line: u32, x: u32, ink| (x..x + 64).any(|x| *sheet.get_pixel(x, 8 + 64 + 8 + line * LINE + 3) == ink);
+        assert!(has(0, 8, FAINT) && has(1, 8, INK) && has(1, 88, ALARM));
+    }
+
+    fn paragraph(pieces: &[(&str, Rgb<u8>)]) -> Paragraph {
+        pieces.iter().map(|(text, ink)| ((*text).to_owned(), *ink)).collect()
+    }
+
+    fn read(lines: &[Line]) -> Vec<String> {
+        lines.iter().map(|line| line.iter().map(|(letter, _)| letter).collect()).collect()
     }
 
     #[test]
     fn lines_break_between_words_and_long_words_within() {
-        assert_eq!(wrap("one two three\nfourteen", 7), ["one two", "three", "fourtee", "n"]);
+        let lines = wrap(&paragraph(&[("one two three\nfourteen", INK), ("n\u{2019}t", ANSWER)]), 7);
+        assert_eq!(read(&lines), ["one two", "three", "fourtee", "n n't"]);
+        assert_eq!((lines[3][0].1, lines[3][2].1), (INK, ANSWER));
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let text = ["one two three", "four", "five"].map(|text| paragraph(&[(text, INK)]));
+        assert_eq!(read(&fit(&text, 7, 4)), ["one two", "three", "four", "five"]);
+        assert_eq!(read(&fit(&text, 7, 3)), ["one two", "three", "..."]);
+        assert_eq!(read(&fit(&text[..2], 7, 2)), ["one two", "..."]);
+        assert_eq!(read(&fit(&text, 7, 1)), ["... and 2 more"]);
+        assert!(fit(&text, 7, 0).is_empty());
+    }
+
+    #[test]
+    fn letters_beyond_ascii_have_pictures() {
+        let unknown = glyph('\u{4E2D}');
+        assert!(['a', '\u{E9}', '\u{B0}', '\u{3B1}'].iter().all(|letter| glyph(*letter) != unknown));
     }
 }

@@ -1,11 +1,12 @@
 //! ROCO's layout: for pre-training, with the sentences that refer to a figure; for retrieval, with its captions only.
 
 use super::{
-    Dropped, Plan, PlannedRow, PrepareError, SetName, SplitPlan,
+    Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan,
     lines::{self, place},
+    python_random::PythonRandom,
 };
 use crate::{
-    SkipReason,
+    CaptionSample, CaptionSet, SkipReason, Skipped,
     arrow::{Kind, RowData},
     collapse_whitespace, read_roco,
 };
@@ -17,14 +18,15 @@ use std::{
 /// Fewer words say nothing about an image.
 pub(super) const MIN_WORDS: usize = 3;
 /// Retrieval compares every image with every text: published numbers are for 2000 of each.
-const RETRIEVAL_IMAGES: usize = 2000;
+const RETRIEVAL_CAPTIONS: usize = 2000;
+const SPLITS: [&str; 3] = ["train", "val", "test"];
 /// Where MedICaT keeps its references to ROCO's figures, beside ROCO's own folder.
 const REFERENCES: &str = "medicat/net/nfs2.corp/allennlp/sanjays/roco_files";
 
 /// Reads ROCO, or another set in its layout.
 pub(super) fn roco(set: SetName, raw: &Path) -> Result<Plan, PrepareError> {
-    let splits = ["train", "val", "test"].map(|split| {
-        let mut planned = captions(raw, split, &format!("{set}_{split}.arrow"))?;
+    let splits = SPLITS.map(|split| {
+        let mut planned = rows(read_roco(raw, split)?, split, &format!("{set}_{split}.arrow"));
         add_references(raw, split, &mut planned)?;
         Ok::<_, PrepareError>(planned)
     });
@@ -32,27 +34,49 @@ pub(super) fn roco(set: SetName, raw: &Path) -> Result<Plan, PrepareError> {
     Ok(Plan { set, vocabulary: None, label_names: Default::default(), splits })
 }
 
-/// Reads ROCO for retrieval: of validation and test, the first 2000 images.
-pub(super) fn retrieval(raw: &Path) -> Result<Plan, PrepareError> {
-    let splits = ["train", "val", "test"].map(|split| {
-        let mut planned = captions(raw, split, &format!("irtr_roco_{split}.arrow"))?;
-        if split != "train" {
-            let rest = planned.rows.split_off(planned.rows.len().min(RETRIEVAL_IMAGES));
-            planned.dropped.extend(rest.into_iter().map(|row| Dropped {
-                place: row.image.display().to_string(),
-                reason: format!("past the first {RETRIEVAL_IMAGES} images"),
-                broken: false,
-            }));
-        }
+/// Reads ROCO for retrieval: in the seed's order, and of validation and test the first 2000 captions.
+pub(super) fn retrieval(raw: &Path, options: &PrepareOptions) -> Result<Plan, PrepareError> {
+    // One generator for all splits, as in the reference: its seed gives its captions.
+    let mut random = PythonRandom::new(options.seed);
+    let splits = SPLITS.map(|split| {
+        let mut set = read_roco(raw, split)?;
+        set.samples = shuffled(&mut set, &mut random);
+        let rest = match split {
+            "train" => Vec::new(),
+            _ => set.samples.split_off(set.samples.len().min(RETRIEVAL_CAPTIONS)),
+        };
+        let mut planned = rows(set, split, &format!("irtr_roco_{split}.arrow"));
+        planned.dropped.extend(rest.into_iter().map(|sample| Dropped {
+            place: sample.image.display().to_string(),
+            reason: format!("past the first {RETRIEVAL_CAPTIONS} captions"),
+            broken: false,
+        }));
         Ok::<_, PrepareError>(planned)
     });
     let splits = splits.into_iter().collect::<Result<_, _>>()?;
     Ok(Plan { set: SetName::IrtrRoco, vocabulary: None, label_names: Default::default(), splits })
 }
 
+/// A set's samples, in the order that shuffling the file's lines gives: all of them, but for blank ones at the end.
+fn shuffled(set: &mut CaptionSet, random: &mut PythonRandom) -> Vec<CaptionSample> {
+    let skipped: HashMap<usize, &Skipped> = set.skipped.iter().filter_map(|s| Some((s.line?, s))).collect();
+    let blank_at = |line: &usize| skipped.get(line).is_some_and(|skipped| is_blank(skipped));
+    let count = set.lines_read - (1..=set.lines_read).rev().take_while(blank_at).count();
+    let mut samples = std::mem::take(&mut set.samples).into_iter();
+    // A line is a sample, or was skipped.
+    let lines = (1..=count).map(|line| if skipped.contains_key(&line) { None } else { samples.next() });
+    let mut lines: Vec<Option<CaptionSample>> = lines.collect();
+    random.shuffle(&mut lines);
+    lines.into_iter().flatten().collect()
+}
+
+/// A line with nothing in it.
+fn is_blank(skipped: &Skipped) -> bool {
+    skipped.key.is_empty() && skipped.reason == SkipReason::NoTab
+}
+
 /// A split's images in the order of their first captions, each with all of them.
-fn captions(raw: &Path, split: &str, file_name: &str) -> Result<SplitPlan, PrepareError> {
-    let set = read_roco(raw, split)?;
+fn rows(set: CaptionSet, split: &str, file_name: &str) -> SplitPlan {
     let mut rows: Vec<(PathBuf, String, Vec<String>)> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for sample in set.samples {
@@ -63,19 +87,22 @@ fn captions(raw: &Path, split: &str, file_name: &str) -> Result<SplitPlan, Prepa
         });
         rows[place].2.push(sample.caption);
     }
-    let is_rule = |reason: &SkipReason| matches!(reason, SkipReason::TooFewWords { .. } | SkipReason::Duplicate { .. });
+    let is_rule = |skipped: &Skipped| {
+        is_blank(skipped) || matches!(skipped.reason, SkipReason::TooFewWords { .. } | SkipReason::Duplicate { .. })
+    };
     let duplicates = set.skipped.iter().filter(|s| matches!(s.reason, SkipReason::Duplicate { .. })).count();
     let dropped = set.skipped.iter().map(|skipped| Dropped {
         place: format!("{}, line {} ({})", skipped.file.display(), skipped.line.unwrap_or(0), skipped.key),
         reason: match &skipped.reason {
+            _ if is_blank(skipped) => "a blank line".to_owned(),
             SkipReason::TooFewWords { .. } => format!("fewer than {MIN_WORDS} words"),
             SkipReason::Duplicate { .. } => "the same caption of the same image again".to_owned(),
             SkipReason::MissingImage { .. } => "no such image".to_owned(),
             reason => reason.to_string(),
         },
-        broken: !is_rule(&skipped.reason),
+        broken: !is_rule(skipped),
     });
-    Ok(SplitPlan {
+    SplitPlan {
         file_name: file_name.to_owned(),
         split: split.to_owned(),
         kind: Kind::Captions,
@@ -86,58 +113,80 @@ fn captions(raw: &Path, split: &str, file_name: &str) -> Result<SplitPlan, Prepa
             .collect(),
         duplicates,
         unknown_answers: 0,
-    })
+    }
 }
 
-/// Adds the sentences of the articles that refer to a figure, where both MedICaT's file of them and ROCO's `dlinks.txt`,
-/// which says which figure is which image, are there.
+/// Adds the sentences of the articles that refer to a figure, where both MedICaT's file of them and a file of ROCO's that
+/// says which figure is which image are there: `dlinks.txt`, or else `licences.txt`.
 fn add_references(raw: &Path, split: &str, planned: &mut SplitPlan) -> Result<(), PrepareError> {
-    let links = raw.join(split).join("radiology/dlinks.txt");
+    let folder = raw.join(split).join("radiology");
+    let (links, licences) = (folder.join("dlinks.txt"), folder.join("licences.txt"));
     let references = raw.parent().unwrap_or(raw).join(REFERENCES).join(format!("roco_{split}_references.jsonl"));
-    if !links.is_file() || !references.is_file() {
+    if !references.is_file() {
         return Ok(());
     }
-    let links = figures(&lines::bytes(&links)?);
-    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let links = match (links.is_file(), licences.is_file()) {
+        (true, _) => figures(&lines::bytes(&links)?, linked),
+        (_, true) => figures(&lines::bytes(&licences)?, licensed),
+        _ => {
+            let expected = format!("it or licences.txt, to find the images of {}", references.display());
+            return Err(PrepareError::Missing { path: links, expected });
+        }
+    };
     let rows: HashMap<String, usize> = (0..).zip(&planned.rows).map(|(i, row)| (stem(&row.image_id), i)).collect();
     for (line, text) in lines::lines(&lines::bytes(&references)?) {
         let record = text.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        let key = record.as_ref().and_then(|record| {
-            ["roco_image_id", "image_id", "image_name", "fig_uri"].iter().find_map(|key| record[*key].as_str())
-        });
-        let (Some(record), Some(key)) = (&record, key) else {
-            let (place, reason) = (place(&references, "line", line), "no record with an image's name".to_owned());
-            planned.dropped.push(Dropped { place, reason, broken: true });
+        let place = place(&references, "line", line);
+        let mut drop = |reason: &str, broken| {
+            planned.dropped.push(Dropped { place: place.clone(), reason: reason.to_owned(), broken });
+        };
+        let Some((record, figure)) = record.as_ref().and_then(|r| Some((r, r["roco_image_id"].as_str()?))) else {
+            drop("no record with text under roco_image_id", true);
             continue;
         };
-        let key = stem(key);
-        let row = links.get(&key).or(Some(&key)).and_then(|id| rows.get(id));
+        let row = links.get(&stem(figure)).and_then(|id| rows.get(id));
         let Some(RowData::Captions(texts)) = row.map(|&row| &mut planned.rows[row].data) else {
-            let (place, reason) =
-                (place(&references, "line", line), "references to an image that is not there".to_owned());
-            planned.dropped.push(Dropped { place, reason, broken: false });
+            drop("references to an image that is not there", false);
             continue;
         };
-        for key in ["s2orc_references", "gorc_references", "references"] {
-            for text in record[key].as_array().into_iter().flatten() {
-                add_text(texts, text, &place(&references, "line", line), &mut planned.dropped, &mut planned.duplicates);
+        match &record["gorc_references"] {
+            serde_json::Value::Null => {}
+            serde_json::Value::Array(references) => {
+                for text in references {
+                    add_text(texts, text, &place, &mut planned.dropped, &mut planned.duplicates);
+                }
             }
+            _ => drop("no list under gorc_references", true),
         }
     }
     Ok(())
 }
 
-/// Which figure (`PMC…_name`) is which image, from lines of `ROCO id … PMC id_name.jpg`, separated by whitespace.
-fn figures(bytes: &[u8]) -> HashMap<String, String> {
-    let lines = lines::lines(bytes).filter_map(|(_, line)| line);
-    lines
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            let (id, figure) = (words.next()?, words.next_back()?);
-            let name = figure.rsplit('/').next()?;
-            Some((name.split('.').next()?.to_owned(), id.to_owned()))
-        })
-        .collect()
+/// A file's name without its ending.
+fn stem(name: &str) -> String {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+}
+
+/// Which figure, `<PMC id>_<file name>` without its ending, is which of ROCO's images.
+fn figures(bytes: &[u8], parse: fn(&str) -> Option<(String, &str)>) -> HashMap<String, String> {
+    let parsed = lines::lines(bytes).filter_map(|(_, line)| parse(line?));
+    parsed.map(|(figure, id)| (stem(&figure), id.to_owned())).collect()
+}
+
+/// A line of `dlinks.txt`: `ROCO id<TAB>wget -r <address>/<PMC id>.tar.gz …<TAB>file name`.
+fn linked(line: &str) -> Option<(String, &str)> {
+    let (id, rest) = line.split_once('\t')?;
+    let (command, name) = rest.rsplit_once('\t')?;
+    let address = command.split(' ').nth(2)?;
+    let article = address.rsplit('/').next()?.split('.').next()?;
+    Some((format!("{article}_{}", name.trim()), id.trim()))
+}
+
+/// A line of `licences.txt`: `ROCO id,<PMC id>_<file name>,licence`.
+fn licensed(line: &str) -> Option<(String, &str)> {
+    let (id, rest) = line.split_once(',')?;
+    let (figure, _licence) = rest.rsplit_once(',')?;
+    Some((figure.trim().to_owned(), id.trim()))
 }
 
 /// Adds a text to an image's, or says why not.

@@ -58,6 +58,21 @@ pub enum PrepareError {
         /// The first, with place and reason.
         first: String,
     },
+    /// Not one image of a split is there.
+    #[error(
+        "{set}, {split}: none of its {images} images is there, the first: {first} \
+         (datasets/README.md says where they come from; --dry-run counts without them)"
+    )]
+    NoImages {
+        /// The set.
+        set: SetName,
+        /// The split.
+        split: String,
+        /// How many.
+        images: usize,
+        /// Where the first should be.
+        first: String,
+    },
     /// A split would have no row.
     #[error("{set}, {split}: nothing to write: {dropped} records were left out{}", first.as_ref().map(|first| format!("; the first: {first}")).unwrap_or_default())]
     Empty {

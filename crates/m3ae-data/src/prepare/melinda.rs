@@ -4,17 +4,11 @@ use super::{
     Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan, VocabularyScope,
     lines::{self, is_inside, place},
 };
-use crate::{
-    arrow::{Kind, LABEL_COLUMNS, RowData},
-    collapse_whitespace,
-};
+use crate::arrow::{Kind, LABEL_COLUMNS, RowData};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
 };
-
-/// What the column of image names is called.
-const IMAGE_COLUMNS: [&str; 6] = ["figure_file", "image", "image_name", "image_file", "figure", "file_name"];
 
 /// A line of the CSV.
 struct Record {
@@ -23,7 +17,8 @@ struct Record {
     labels: [String; 4],
 }
 
-/// Reads MELINDA. A label's number is its place among the sorted names.
+/// Reads MELINDA: one row per image, with its captions and their labels as they stand in the file. A label's number is its place among
+/// the sorted names.
 pub(super) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, PrepareError> {
     let mut read = Vec::new();
     for (split, file) in [("train", "train.csv"), ("val", "dev.csv"), ("test", "test.csv")] {
@@ -40,24 +35,32 @@ pub(super) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, Prepare
     });
     let images = raw.join("melinda_images");
     let splits = read.into_iter().map(|(split, records, dropped)| {
-        let (mut rows, mut seen, mut duplicates, mut unknown_answers) = (Vec::new(), HashSet::new(), 0, 0);
+        let (mut seen, mut duplicates, mut unknown_answers) = (HashSet::new(), 0, 0);
+        let mut rows: Vec<(String, Vec<String>, [Vec<i64>; 4])> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for record in records {
             duplicates += usize::from(!seen.insert((record.image_id.clone(), record.caption.clone())));
-            let label =
-                |column: usize| names[column].binary_search(&record.labels[column]).map_or(-1, |label| label as i64);
-            let labels: [Vec<i64>; 4] = std::array::from_fn(|column| vec![label(column)]);
-            unknown_answers += labels.iter().filter(|label| label[0] < 0).count();
-            rows.push(PlannedRow {
-                image: images.join(&record.image_id),
-                image_id: record.image_id,
-                data: RowData::Classes { captions: vec![record.caption], labels },
+            let place = *places.entry(record.image_id.clone()).or_insert_with(|| {
+                rows.push((record.image_id, Vec::new(), Default::default()));
+                rows.len() - 1
             });
+            let (_, captions, labels) = &mut rows[place];
+            captions.push(record.caption);
+            for ((names, label), labels) in names.iter().zip(&record.labels).zip(labels) {
+                let found = names.binary_search(label).map_or(-1, |label| label as i64);
+                unknown_answers += usize::from(found < 0);
+                labels.push(found);
+            }
         }
+        let rows = rows.into_iter().map(|(image_id, captions, labels)| {
+            let data = RowData::Classes { captions, labels };
+            PlannedRow { image: images.join(&image_id), image_id, data }
+        });
         SplitPlan {
             file_name: format!("cls_melinda_{split}.arrow"),
             split: split.to_owned(),
             kind: Kind::Classes,
-            rows,
+            rows: rows.collect(),
             dropped,
             duplicates,
             unknown_answers,
@@ -73,35 +76,34 @@ fn records(path: &Path) -> Result<(Vec<Record>, Vec<Dropped>), PrepareError> {
     let bytes = lines::bytes(path)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
     let headers = reader.headers().map_err(|error| PrepareError::format(path, error.to_string()))?.clone();
-    let column = |names: &[&str]| {
-        let found = names.iter().find_map(|name| headers.iter().position(|header| header.trim() == *name));
-        found.ok_or_else(|| {
+    let column = |name: &str| {
+        headers.iter().position(|header| header.trim() == name).ok_or_else(|| {
             let present = headers.iter().collect::<Vec<_>>().join(", ");
-            PrepareError::format(path, format!("no column {}; it has {present}", names.join(" or ")))
+            PrepareError::format(path, format!("no column {name}; it has {present}"))
         })
     };
-    let (image, caption) = (column(&IMAGE_COLUMNS)?, column(&["caption"])?);
+    let (image, caption) = (column("figure_file")?, column("caption")?);
     let mut labels = [0; 4];
     for (label, name) in labels.iter_mut().zip(LABEL_COLUMNS) {
-        *label = column(&[name])?;
+        *label = column(name)?;
     }
     let (mut found, mut dropped) = (Vec::new(), Vec::new());
     for (number, record) in (1..).zip(reader.byte_records()) {
         let record = record.map_err(|error| PrepareError::format(path, error.to_string()))?;
         let text = |column: usize| {
             let field = record.get(column).ok_or("too few columns")?;
-            std::str::from_utf8(field).map(str::trim).map_err(|_| "not UTF-8 text")
+            std::str::from_utf8(field).map_err(|_| "not UTF-8 text")
         };
         let parse = || -> Result<Record, &'static str> {
             let mut values: [String; 4] = Default::default();
             for (value, &column) in values.iter_mut().zip(&labels) {
                 *value = text(column)?.to_owned();
             }
-            let image_id = text(image)?.to_owned();
-            match (is_inside(&image_id), values.iter().any(String::is_empty)) {
+            let image_id = text(image)?.trim().to_owned();
+            match (is_inside(&image_id), values.iter().any(|value| value.trim().is_empty())) {
                 (false, _) => Err("the image is no file name"),
                 (_, true) => Err("a label is empty"),
-                _ => Ok(Record { image_id, caption: collapse_whitespace(text(caption)?), labels: values }),
+                _ => Ok(Record { image_id, caption: text(caption)?.to_owned(), labels: values }),
             }
         };
         match parse() {

@@ -14,9 +14,11 @@
 
 mod captions;
 mod error;
+mod images;
 mod lines;
 mod medicat;
 mod melinda;
+mod python_random;
 mod questions;
 mod records;
 mod report;
@@ -26,7 +28,7 @@ mod summary;
 
 pub use error::PrepareError;
 pub use report::{FileReport, Lengths, PrepareReport, REPORT_NAME, SharedImages};
-pub use run::{Progress, prepare};
+pub use run::{Progress, prepare, survey};
 
 use crate::arrow::{Kind, RowData};
 use m3ae_text::Vocabulary;
@@ -143,6 +145,30 @@ pub enum VocabularyScope {
     All,
 }
 
+/// Which of SLAKE's questions are kept. The other sets have one language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    /// English, as in published numbers.
+    #[default]
+    English,
+    /// Chinese.
+    Chinese,
+    /// Both.
+    All,
+}
+
+impl Language {
+    /// Whether a question of this `q_lang` is kept.
+    fn keeps(self, code: &str) -> bool {
+        match self {
+            Self::English => code == "en",
+            Self::Chinese => code == "zh",
+            Self::All => true,
+        }
+    }
+}
+
 /// How sets are prepared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrepareOptions {
@@ -150,8 +176,11 @@ pub struct PrepareOptions {
     pub val: Option<ValChoice>,
     /// Which answers are classes.
     pub vocabulary: VocabularyScope,
-    /// What random splits follow from.
+    /// What random splits follow from. With the reference's seed, 42, MedICaT is split as it was for the published models, and
+    /// retrieval is of the same images.
     pub seed: u64,
+    /// Of SLAKE, the questions' language.
+    pub language: Language,
     /// Threads that read images. Changes no file.
     pub workers: usize,
     /// The share of a split's records that may be missing or broken; what is more stops the preparation. Records that are left out by
@@ -166,7 +195,8 @@ impl Default for PrepareOptions {
         Self {
             val: None,
             vocabulary: VocabularyScope::All,
-            seed: 0,
+            seed: 42,
+            language: Language::English,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             max_broken_share: 0.0,
             decode_images: false,
@@ -228,14 +258,14 @@ pub struct Dropped {
     pub broken: bool,
 }
 
-/// Reads a set's annotations.
+/// Reads a set's annotations. An image file whose name differs from the annotations' in upper and lower case only is found.
 ///
 /// # Errors
 /// When a file of the layout is missing or unreadable, or more records are broken than the options allow.
 pub fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<Vec<Plan>, PrepareError> {
-    let plans = match set {
+    let mut plans = match set {
         SetName::Roco => vec![captions::roco(set, raw)?],
-        SetName::IrtrRoco => vec![captions::retrieval(raw)?],
+        SetName::IrtrRoco => vec![captions::retrieval(raw, options)?],
         SetName::Medicat => vec![medicat::plan(raw, options)?],
         SetName::Melinda => vec![melinda::plan(raw, options)?],
         SetName::VqaRad | SetName::Slake | SetName::VqaMed2019 => vec![questions::plan(set, raw, options)?],
@@ -243,7 +273,8 @@ pub fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<Vec<Pl
             vec![captions::roco(set, &raw.join("roco"))?, questions::plan(set, &raw.join("vqa_rad"), options)?]
         }
     };
-    for split in plans.iter().flat_map(|plan| &plan.splits) {
+    for split in plans.iter_mut().flat_map(|plan| &mut plan.splits) {
+        images::find(&mut split.rows);
         error::check_broken(set, &split.split, &split.dropped, split.rows.len() + split.dropped.len(), options)?;
     }
     Ok(plans)

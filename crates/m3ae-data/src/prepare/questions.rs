@@ -18,7 +18,7 @@ pub(super) fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result
     let mut read = |split: &str| {
         let questions = match set {
             SetName::VqaMed2019 => records::medical(raw, split, first_id),
-            _ => records::json(set, raw, split),
+            _ => records::json(set, raw, split, options.language),
         }?;
         first_id += questions.found.len() as i64;
         Ok::<_, PrepareError>(questions)

@@ -1,10 +1,13 @@
 //! Questions as the three sets ship them.
 
 use super::{
-    Dropped, PrepareError, SetName,
+    Dropped, Language, PrepareError, SetName,
     lines::{self, is_inside, place},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 /// A question about an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +36,11 @@ pub(super) fn json_path(set: SetName, raw: &Path, split: &str) -> PathBuf {
     })
 }
 
-/// VQA-RAD's or SLAKE's JSON: an array of records. Of SLAKE, the English ones.
-pub(super) fn json(set: SetName, raw: &Path, split: &str) -> Result<Questions, PrepareError> {
+/// VQA-RAD's or SLAKE's JSON: an array of records. Of SLAKE, those of one language.
+///
+/// A question's id must be its image's only one: a record that says the same again is left out, one that says otherwise is broken.
+/// (The reference joins the two, to the last one's question with the first one's answer.)
+pub(super) fn json(set: SetName, raw: &Path, split: &str, language: Language) -> Result<Questions, PrepareError> {
     let path = json_path(set, raw, split);
     let bytes = lines::bytes(&path)?;
     let text = std::str::from_utf8(&bytes)
@@ -46,15 +52,16 @@ pub(super) fn json(set: SetName, raw: &Path, split: &str) -> Result<Questions, P
         _ => ("image_name", raw.join("images")),
     };
     let mut questions = Questions::default();
+    let mut ids: HashMap<(String, i64), usize> = HashMap::new();
     for (number, record) in records.iter().enumerate() {
         let mut drop = |reason: String, broken| {
             questions.dropped.push(Dropped { place: place(&path, "record", number), reason, broken });
         };
         if set == SetName::Slake {
             match record["q_lang"].as_str() {
-                Some("en") => {}
-                Some(language) => {
-                    drop(format!("language {language}"), false);
+                Some(code) if language.keeps(code) => {}
+                Some(code) => {
+                    drop(format!("language {}", code.chars().take(8).collect::<String>()), false);
                     continue;
                 }
                 None => {
@@ -63,9 +70,18 @@ pub(super) fn json(set: SetName, raw: &Path, split: &str) -> Result<Questions, P
                 }
             }
         }
-        match question(record, name_key, &folder) {
-            Ok(question) => questions.found.push(question),
-            Err(reason) => drop(reason, true),
+        let question = match question(record, name_key, &folder) {
+            Ok(question) => question,
+            Err(reason) => {
+                drop(reason, true);
+                continue;
+            }
+        };
+        let first = *ids.entry((question.image_id.clone(), question.id)).or_insert(questions.found.len());
+        match questions.found.get(first) {
+            None => questions.found.push(question),
+            Some(first) if *first == question => drop("the same question with the same id again".to_owned(), false),
+            Some(_) => drop("an id that another question of the same image has".to_owned(), true),
         }
     }
     Ok(questions)
@@ -103,8 +119,8 @@ const CATEGORIES: [(&str, &str); 3] = [("Modality", "C1"), ("Organ", "C3"), ("Pl
 /// A split of VQA-Med-2019, in the reference's names or as distributed: lines of `image|question|answer`, by category;
 /// the distributed test has one file with the category in the second field.
 ///
-/// The set numbers no questions and does not tell open from closed: ids count from `first_id`, and a question is closed
-/// where the answer is yes or no.
+/// The set numbers no questions and does not tell open from closed: as in the reference, ids count from `first_id`, and all are
+/// open.
 pub(super) fn medical(raw: &Path, split: &str, first_id: i64) -> Result<Questions, PrepareError> {
     let folder = raw.join(split);
     let pictures = ["images", "Train_images", "Val_images", "VQAMed2019_Test_Images"].map(|name| folder.join(name));
@@ -150,15 +166,17 @@ pub(super) fn medical(raw: &Path, split: &str, first_id: i64) -> Result<Question
                 drop("the image is no file name");
                 continue;
             }
-            let image_id = if name.ends_with(".jpg") { name.to_owned() } else { format!("{name}.jpg") };
-            let open = !["yes", "no"].contains(&answer.trim().to_lowercase().as_str());
+            let image_id = match name.to_ascii_lowercase().ends_with(".jpg") {
+                true => name.to_owned(),
+                false => format!("{name}.jpg"),
+            };
             questions.found.push(Question {
                 image: images.join(&image_id),
                 image_id,
                 id: next_id,
                 question: question.to_owned(),
                 answer: answer.to_owned(),
-                open,
+                open: true,
             });
             next_id += 1;
         }

@@ -1,6 +1,6 @@
 //! What a preparation found.
 
-use super::{Dropped, PrepareError, SetName, SplitPlan};
+use super::{Dropped, Plan, PrepareError, SetName, SplitPlan};
 use crate::arrow::{Kind, RowData};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -122,6 +122,15 @@ impl PrepareReport {
         Ok(report.unwrap_or_default())
     }
 
+    /// What it says of some sets only.
+    #[must_use]
+    pub fn of(mut self, sets: &[SetName]) -> Self {
+        let is_of = |name: &str| sets.iter().any(|set| set.name() == name);
+        self.files.retain(|_, file| is_of(&file.set));
+        self.shared_images.retain(|shared| is_of(&shared.set));
+        self
+    }
+
     /// Writes the report into a folder, whole or not at all.
     ///
     /// # Errors
@@ -142,12 +151,13 @@ impl PrepareReport {
 
 /// What a file's rows say of themselves; the rest is filled in when it is written.
 pub(super) fn describe<'a>(
-    set: SetName,
+    plan: &Plan,
     split: &SplitPlan,
     rows: impl Iterator<Item = &'a RowData> + Clone,
-    labels: usize,
     dropped: &[Dropped],
 ) -> FileReport {
+    let labels = plan.vocabulary.as_ref().map_or(0, |vocabulary| vocabulary.len())
+        + plan.label_names.values().map(Vec::len).sum::<usize>();
     let texts = rows.clone().flat_map(texts);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut examples: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -159,7 +169,7 @@ pub(super) fn describe<'a>(
         }
     }
     FileReport {
-        set: set.name().to_owned(),
+        set: plan.set.name().to_owned(),
         split: split.split.clone(),
         images: rows.count(),
         texts: texts.clone().count(),

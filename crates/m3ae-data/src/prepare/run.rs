@@ -1,13 +1,14 @@
 //! Reading images and writing files.
 
 use super::{
-    Dropped, FileReport, Plan, PlannedRow, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages,
-    SplitPlan, error::check_broken, plan, report,
+    Dropped, FileReport, Plan, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages, SplitPlan,
+    error::check_broken,
+    images::{self, ContentHash, Image, content_hash},
+    plan, report,
 };
 use crate::{
-    DecodeOptions,
     arrow::{ArrowFile, ArrowWriter, LABELS_KEY, Row, VOCABULARY_KEY, hex},
-    decode_bytes,
+    phantom,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -20,8 +21,6 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-/// Larger image files are refused.
-const MAX_IMAGE_BYTES: u64 = 256 << 20;
 /// Images that a reader thread may be ahead of the writer.
 const AHEAD: usize = 4;
 /// How many shared images are named.
@@ -40,12 +39,11 @@ pub struct Progress<'a> {
     pub kept: bool,
 }
 
-/// An image's content, short.
-type ContentHash = [u8; 16];
 /// A file, and the images in it by content.
 type Made = (FileReport, HashMap<ContentHash, String>);
 
-/// Prepares a set: writes its files into `out`, and the report. Files that are there, made from the same inputs, are kept.
+/// Prepares a set: writes its files into `out`, and the report. Files that are there, made from the same inputs, are kept. The
+/// synthetic set is made first where `raw` is not there.
 ///
 /// # Errors
 /// When the annotations are at fault (see [`plan`]), more images are missing or broken than the options allow, or writing fails. Files
@@ -57,7 +55,12 @@ pub fn prepare(
     options: &PrepareOptions,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<FileReport>, PrepareError> {
+    if set == SetName::Phantom && !raw.join("phantom.json").is_file() {
+        // Needs no download: what is not there is made. Its configuration is written last, so that half a set is none.
+        phantom::ensure(raw, &m3ae_phantom::PhantomConfig::default())?;
+    }
     let plans = plan(set, raw, options)?;
+    plans.iter().try_for_each(|plan| images::check(plan, options))?;
     fs::create_dir_all(out).map_err(PrepareError::write(out))?;
     let lock_path = out.join(".prepare.lock");
     let lock = File::create(&lock_path).map_err(PrepareError::write(&lock_path))?;
@@ -95,6 +98,28 @@ pub fn prepare(
     }
     report.save(out)?;
     Ok(files)
+}
+
+/// What [`prepare`] would write, counted from the annotations: images need not be there, and nothing is written. Missing images are
+/// among what is dropped; lengths and hashes are empty.
+///
+/// # Errors
+/// As [`plan`].
+pub fn survey(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<PrepareReport, PrepareError> {
+    if set == SetName::Phantom && !raw.exists() {
+        let problem = format!("there is none in {} yet: preparing it makes it", raw.display());
+        return Err(PrepareError::Option { set, problem });
+    }
+    let mut report = PrepareReport::default();
+    for plan in plan(set, raw, options)? {
+        for split in &plan.splits {
+            let dropped: Vec<Dropped> = split.dropped.iter().cloned().chain(images::missing(split)).collect();
+            let rows = split.rows.iter().map(|row| &row.data);
+            let described = report::describe(&plan, split, rows, &dropped);
+            report.files.insert(split.file_name.clone(), described);
+        }
+    }
+    Ok(report)
 }
 
 /// The file of an earlier preparation, where it was made from the same inputs and is still what it was.
@@ -182,7 +207,7 @@ fn write(
                 scope.spawn(move || {
                     for row in rows {
                         // The writer stops listening where it gives up.
-                        if sender.send(read_image(row, options.decode_images)).is_err() {
+                        if sender.send(images::read(row, options.decode_images)).is_err() {
                             break;
                         }
                     }
@@ -213,47 +238,10 @@ fn write(
         return Err(PrepareError::Empty { set: plan.set, split: split.split.clone(), dropped: dropped.len(), first });
     }
     let file = writer.finish()?;
-    let labels = plan.vocabulary.as_ref().map_or(0, |vocabulary| vocabulary.len())
-        + plan.label_names.values().map(Vec::len).sum::<usize>();
-    let rows = written.iter().copied();
-    let mut described = report::describe(plan.set, split, rows, labels, &dropped);
+    let mut described = report::describe(plan, split, written.iter().copied(), &dropped);
     (described.bytes, described.sha256, described.inputs) = (file.bytes, file.sha256, inputs);
     described.duplicate_images = duplicates;
     Ok((described, images))
-}
-
-/// An image's bytes and their hash; else why it cannot be used.
-type Image = Result<(Vec<u8>, ContentHash), String>;
-
-fn read_image(row: &PlannedRow, decode: bool) -> Image {
-    let length = match fs::metadata(&row.image) {
-        Ok(metadata) if metadata.is_file() => metadata.len(),
-        Ok(_) => return Err("not a file".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("no such image".to_owned()),
-        Err(error) => return Err(error.to_string()),
-    };
-    if length > MAX_IMAGE_BYTES {
-        return Err(format!("an image file of more than {} MiB", MAX_IMAGE_BYTES >> 20));
-    }
-    let bytes = fs::read(&row.image).map_err(|error| error.to_string())?;
-    if bytes.is_empty() {
-        return Err("an image file of 0 bytes".to_owned());
-    }
-    let is_dicom = bytes.get(128..132) == Some(b"DICM");
-    if !is_dicom && ::image::guess_format(&bytes).is_err() {
-        return Err("not an image of a known kind".to_owned());
-    }
-    if decode {
-        decode_bytes(&bytes, &DecodeOptions::default()).map_err(|error| error.to_string())?;
-    }
-    let hash = content_hash(&bytes);
-    Ok((bytes, hash))
-}
-
-/// Half of a SHA-256 tells images apart.
-fn content_hash(bytes: &[u8]) -> ContentHash {
-    let digest = Sha256::digest(bytes);
-    std::array::from_fn(|i| digest[i])
 }
 
 /// Which images two files have both.

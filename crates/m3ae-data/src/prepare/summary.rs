@@ -10,7 +10,13 @@ impl Display for PrepareReport {
             "{:32} {:>7} {:>7} {:>6} {:>17} {:>9}  sha256",
             "file", "images", "texts", "labels", "words min/med/max", "MB"
         )?;
-        for (name, file) in &self.files {
+        // A set's splits in the order in which they are used.
+        let place = |split: &str| ["train", "val", "test"].iter().position(|known| *known == split);
+        let mut files: Vec<_> = self.files.iter().collect();
+        files.sort_by_key(|(name, file)| {
+            (&file.set, name.trim_end_matches(&format!("{}.arrow", file.split)), place(&file.split))
+        });
+        for (name, file) in &files {
             let lengths = format!("{}/{}/{}", file.lengths.min, file.lengths.median, file.lengths.max);
             let megabytes = file.bytes as f64 / 1e6;
             let hash: String = file.sha256.chars().take(12).collect();
@@ -20,7 +26,7 @@ impl Display for PrepareReport {
                 file.images, file.texts, file.labels
             )?;
         }
-        for (name, file) in &self.files {
+        for (name, file) in files {
             for (reason, count) in &file.dropped {
                 writeln!(f, "{name}: {count} left out: {reason}")?;
             }

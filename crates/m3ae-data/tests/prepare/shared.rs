@@ -1,7 +1,5 @@
 //! Real data sets, prepared: against what the reference's preparation wrote.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use m3ae_data::{
     arrow::{ArrowFile, Kind},
     prepare::{PrepareOptions, PrepareReport, SetName, ValChoice, VocabularyScope, plan, prepare},
