@@ -1,4 +1,4 @@
-//! Self-contained HTML reports and charts for runs and evaluations.
+//! Self-contained HTML reports, charts and TensorBoard event files for runs and evaluations.
 //!
 //! A [`Page`] is one HTML file: styles, charts (SVG) and pictures (PNG in `data:` addresses) are inside, and a content security
 //! policy forbids it to load anything. Charts are [`LineChart`], [`BinChart`], [`HeatMap`] and [`IntervalPlot`]; each draws an
@@ -14,6 +14,8 @@
 //! assert!(page.html().contains("<svg"));
 //! ```
 //!
+//! [`tensorboard`] writes what TensorBoard reads.
+//!
 //! # Texts
 //! Every text that is given to this crate is escaped; none is read as markup.
 
@@ -23,6 +25,7 @@ mod error;
 mod format;
 mod page;
 mod svg;
+pub mod tensorboard;
 
 pub use atomic::write_atomic;
 pub use chart::{Bin, BinChart, HeatMap, Interval, IntervalPlot, LineChart, Series};
