@@ -14,7 +14,7 @@
 //! assert!(page.html().contains("<svg"));
 //! ```
 //!
-//! [`tensorboard`] writes what TensorBoard reads.
+//! [`train_report`] makes the page of a training run from its folder; [`tensorboard`] writes what TensorBoard reads.
 //!
 //! # Texts
 //! Every text that is given to this crate is escaped; none is read as markup.
@@ -26,6 +26,7 @@ mod format;
 mod page;
 mod svg;
 pub mod tensorboard;
+mod train_report;
 
 pub use atomic::write_atomic;
 pub use chart::{Bin, BinChart, HeatMap, Interval, IntervalPlot, LineChart, Series};
@@ -33,3 +34,4 @@ pub use error::ReportError;
 pub use format::format_number;
 pub use page::{Align, Cell, GalleryItem, Page, Png, Section, Span, Style, Table};
 pub use svg::Svg;
+pub use train_report::{REPORT_FILE, train_page, train_report};
