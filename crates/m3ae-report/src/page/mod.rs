@@ -126,11 +126,17 @@ impl Section {
 
     /// Adds pictures with captions, side by side where there is room.
     pub fn gallery(&mut self, items: &[GalleryItem]) -> &mut Self {
-        self.html += "<div class=\"gallery\">\n";
-        for item in items {
-            self.html += &item.html();
-        }
-        self.html += "</div>\n";
+        self.pictures("gallery", items)
+    }
+
+    /// The same for broad pictures: two to a row at most.
+    pub fn broad_gallery(&mut self, items: &[GalleryItem]) -> &mut Self {
+        self.pictures("gallery broad", items)
+    }
+
+    fn pictures(&mut self, class: &str, items: &[GalleryItem]) -> &mut Self {
+        let items: String = items.iter().map(GalleryItem::html).collect();
+        self.html += &format!("<div class=\"{class}\">\n{items}</div>\n");
         self
     }
 

@@ -23,8 +23,6 @@ pub struct GalleryItem {
     pub pictures: Vec<Png>,
     /// Lines under them.
     pub lines: Vec<Cell>,
-    /// Takes the page's whole width.
-    pub wide: bool,
 }
 
 impl Png {
@@ -58,9 +56,8 @@ impl GalleryItem {
     pub(super) fn html(&self) -> String {
         let pictures: String = self.pictures.iter().map(Png::html).collect();
         let lines: Vec<String> = self.lines.iter().map(cell_html).collect();
-        let class = if self.wide { " class=\"wide\"" } else { "" };
         format!(
-            "<figure{class}><div class=\"pictures\">{pictures}</div><figcaption>{}</figcaption></figure>\n",
+            "<figure><div class=\"pictures\">{pictures}</div><figcaption>{}</figcaption></figure>\n",
             lines.join("<br>")
         )
     }
@@ -82,7 +79,7 @@ mod tests {
         let mut bytes = SIGNATURE.to_vec();
         bytes.extend(b"\0\0\0\rIHDR\0\0\0\x05\0\0\x01\0");
         let picture = Png::new(bytes, "a \"b\"").unwrap();
-        let item = GalleryItem { pictures: vec![picture], lines: vec!["<line>".into()], wide: false };
+        let item = GalleryItem { pictures: vec![picture], lines: vec!["<line>".into()] };
         let html = item.html();
         // The signature's first six bytes are iVBORw0K in base64.
         assert!(

@@ -18,7 +18,7 @@ pub(super) fn add(page: &mut Page, folder: &Path) {
     if !items.is_empty() {
         page.section("Reconstructions")
             .text("Of each image: the original, what the model saw, and what it made of it. Removed patches are grey in the second.")
-            .gallery(&items);
+            .broad_gallery(&items);
     }
 }
 
@@ -39,7 +39,7 @@ fn item(step: u64, path: &Path) -> GalleryItem {
         Png::new(bytes, format!("reconstructions {title}")).map_err(|error| error.to_string())
     };
     match read() {
-        Ok(picture) => GalleryItem { pictures: vec![picture], lines: vec![title.into()], wide: false },
+        Ok(picture) => GalleryItem { pictures: vec![picture], lines: vec![title.into()] },
         Err(problem) => GalleryItem { lines: vec![format!("{title}: {problem}").into()], ..GalleryItem::default() },
     }
 }

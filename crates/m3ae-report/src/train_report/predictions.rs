@@ -67,7 +67,7 @@ fn guesses(word: &Word) -> Cell {
         let right = guess.trim() == word.truth.trim();
         let (mark, style) = if right { ("✓ ", Style::Good) } else { ("", Style::Plain) };
         spans.push(Span::new(format!("{mark}{}", guess.trim()), style));
-        spans.push(Span::new(format!(" {:.0} %", probability * 100.0), Style::Faint));
+        spans.push(Span::new(format!("\u{a0}{:.0}\u{a0}%", probability * 100.0), Style::Faint));
     }
     Cell::of(spans)
 }

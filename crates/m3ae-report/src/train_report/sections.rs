@@ -132,9 +132,9 @@ fn styled(label: &str, curve: &[Point]) -> Series {
     }
 }
 
-/// A weight of the past that averages over about a fortieth of the curve.
+/// A weight of the past that averages over about a hundredth of the curve: much longer ones lag visibly.
 fn smoothing(count: usize) -> f64 {
-    1.0 - (40.0 / count as f64).min(0.5)
+    1.0 - (100.0 / count as f64).min(0.5)
 }
 
 /// By what factor the positive values vary.

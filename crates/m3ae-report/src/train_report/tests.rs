@@ -87,7 +87,7 @@ fn pictures_words_config_and_environment_are_shown_or_their_damage_is() {
     let words = r#"[{"text": "chest <mask>", "words": [{"position": 2, "truth": " x", "guesses": [["y", 0.61], [" x", 0.2]]}]}]"#;
     write("predictions-000200.json", words.as_bytes());
     let html = html(&folder);
-    assert!(html.contains("<span class=\"good\">✓ x</span>") && html.contains("61 %"), "{html}");
+    assert!(html.contains("<span class=\"good\">✓ x</span>") && html.contains("61\u{a0}%"), "{html}");
     assert!(html.contains("chest &lt;mask&gt;"));
 }
 
