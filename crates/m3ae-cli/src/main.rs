@@ -1,6 +1,7 @@
 //! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
 
 mod backend;
+mod bench;
 mod checkpoint;
 mod data;
 mod logging;
@@ -15,6 +16,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use backend::Backend;
+use bench::BenchArgs;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
 use parity::ParityArgs;
@@ -41,6 +43,7 @@ enum Command {
     Convert(ConvertArgs),
     Prepare(PrepareArgs),
     Data(DataArgs),
+    Bench(BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Pretrain(args) => return training::pretrain(args, &device),
         Command::Finetune(args) => return training::finetune(args, &device),
+        Command::Bench(args) => return bench::run(args, &device),
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,
         Command::Convert(args) => checkpoint::convert(args, &device)?,

@@ -5,6 +5,7 @@ mod finetune;
 mod lines;
 mod pretrain;
 mod signals;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,11 +14,13 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use m3ae_train::{Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
-pub use finetune::{FinetuneArgs, run as finetune};
-pub use pretrain::{PretrainArgs, run as pretrain};
+pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, run as finetune};
+pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
+pub use signals::Stop;
 
 use crate::{logging, memory};
 use lines::Lines;
+use telemetry::{Telemetry, write_report};
 
 /// Exit code of a run that was asked to stop, and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).
 pub const INTERRUPTED: u8 = 75;
@@ -40,7 +43,18 @@ pub struct RunArgs {
 }
 
 /// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
-fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &signals::Stop) -> Result<ExitCode> {
+fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &Stop) -> Result<ExitCode> {
+    let complete = execute(config, args, device, stop)?.complete;
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+/// Runs a recipe, or goes on with it where it was begun, as a part of something larger. `None` when it was asked to stop.
+pub fn perform(config: &RunConfig, device: &Device, stop: &Stop) -> Result<Option<Summary>> {
+    let args = RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new() };
+    Ok(Some(execute(config, &args, device, stop)?).filter(|summary| summary.complete))
+}
+
+fn execute(config: &RunConfig, args: &RunArgs, device: &Device, stop: &Stop) -> Result<Summary> {
     if !args.resume {
         RunFolder::check_free(config, args.overwrite)?;
     }
@@ -51,13 +65,14 @@ fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &signals::St
     } else {
         Run::begin(config, &setup, device, || RunFolder::create(config, args.overwrite))?
     };
-    logging::start(Some(&run.folder().file("log.txt")))?;
-    environment::write(&run.folder().file("environment.json"), device)?;
     let folder = run.folder().path().to_owned();
-    let summary = train(run, &mut Lines::new(config), stop.flag())
-        .with_context(|| format!("the run in {} ended", folder.display()))?;
+    logging::into_file(&run.folder().file("log.txt"))?;
+    environment::write(&run.folder().file("environment.json"), device)?;
+    let summary = train(run, &mut Telemetry::new(config, Lines::new(config)), stop.flag());
+    write_report(&folder);
+    let summary = summary.with_context(|| format!("the run in {} ended", folder.display()))?;
     report(&summary);
-    Ok(if summary.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+    Ok(summary)
 }
 
 fn samples(config: &RunConfig) -> usize {
@@ -134,7 +149,7 @@ fn report(summary: &Summary) {
     }
     let folder = summary.folder.display();
     match summary.complete {
-        true => println!("weights, metrics and pictures: {folder}"),
+        true => println!("weights, metrics and pictures: {folder} (open report.html)"),
         false => println!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
     }
 }

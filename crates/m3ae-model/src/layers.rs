@@ -5,6 +5,8 @@ use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearC
 use burn::prelude::*;
 use burn::tensor::activation::{sigmoid, softmax};
 
+use crate::precision::product;
+
 /// Standard deviation of the initial weights of everything that is not pre-trained (spec 1.5).
 pub const INIT_STD: f64 = 0.02;
 
@@ -57,9 +59,11 @@ impl ModuleMapper for Rescale {
         }
         let (id, weights, mapper) = param.consume();
         // On an autodiff device the product is taken off the graph, so that the parameter stays a leaf of it.
-        let weights = match weights.device().is_autodiff() {
-            true => Tensor::from_inner(weights.inner() * self.factor).require_grad(),
-            false => weights * self.factor,
+        let weights = match weights.gradient_checkpointing_strategy() {
+            Some(strategy) => Tensor::from_inner(weights.inner() * self.factor)
+                .with_gradient_checkpointing_strategy(strategy)
+                .require_grad(),
+            None => weights * self.factor,
         };
         Param::from_mapped_value(id, weights, mapper)
     }
@@ -101,7 +105,7 @@ pub(crate) fn attend(
 ) -> Attended {
     let width = query.dims()[3] as f64;
     // Scaling the query costs Lq·d instead of Lq·Lk products.
-    let mut scores = (query * width.powf(-0.5)).matmul(key.swap_dims(2, 3)); // [B, heads, Lq, Lk]
+    let mut scores = product(query * width.powf(-0.5), key.swap_dims(2, 3)); // [B, heads, Lq, Lk]
     if let Some(bias) = bias {
         scores = scores + bias;
     }
@@ -110,7 +114,7 @@ pub(crate) fn attend(
         Some(dropout) => dropout.forward(probabilities.clone()),
         None => probabilities.clone(),
     };
-    Attended { context: weights.matmul(value), probabilities }
+    Attended { context: product(weights, value), probabilities }
 }
 
 /// The bias that hides padding from a softmax: 0 where `mask` is 1, very low where it is 0.

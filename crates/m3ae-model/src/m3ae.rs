@@ -7,6 +7,7 @@ use crate::config::{ConfigError, M3aeConfig};
 use crate::fusion::{FusionInput, FusionOutput, Pooler, co_attention};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::layers::{INIT_STD, Rescale, embedding, linear, padding_bias};
+use crate::precision::dense;
 use crate::mim::MimHead;
 use crate::text::{BertLayer, TextEncoder};
 use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
@@ -117,12 +118,12 @@ impl M3ae {
 
     /// Text encoding into the fusion's space: projection, plus modality type 0. `[B, L, text width]` -> `[B, L, D]`.
     pub fn project_text(&self, text: Tensor<3>) -> Tensor<3> {
-        self.multi_modal_language_proj.forward(text) + self.modality_type(0)
+        dense(&self.multi_modal_language_proj, text) + self.modality_type(0)
     }
 
     /// Image encoding into the fusion's space: projection, plus modality type 1. `[B, 1+K, image width]` -> `[B, 1+K, D]`.
     pub fn project_image(&self, image: Tensor<3>) -> Tensor<3> {
-        self.multi_modal_vision_proj.forward(image) + self.modality_type(1)
+        dense(&self.multi_modal_vision_proj, image) + self.modality_type(1)
     }
 
     fn modality_type(&self, row: usize) -> Tensor<3> {

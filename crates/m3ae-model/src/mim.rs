@@ -7,6 +7,7 @@ use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
 use crate::layers::{linear, parameter, take_rows};
+use crate::precision::dense;
 use crate::vision::ClipTransformer;
 
 /// Added to the patch variance before the square root (spec 2).
@@ -120,7 +121,7 @@ impl MimConfig {
 impl MimHead {
     /// `[B, 1+K, D]` and `ids_restore` `[B, N]` -> predicted patches `[B, N, P·P·3]`.
     pub fn forward(&self, image_state: Tensor<3>, ids_restore: Tensor<2, Int>) -> Tensor<3> {
-        let x = self.decoder_embed.forward(image_state); // [B, 1+K, d]
+        let x = dense(&self.decoder_embed, image_state); // [B, 1+K, d]
         let [batch, visible, width] = x.dims();
         let [_, patches] = ids_restore.dims();
         let removed = patches + 1 - visible;
@@ -130,7 +131,7 @@ impl MimHead {
         let all = take_rows(Tensor::cat(vec![kept, masks], 1), ids_restore); // [B, N, d], in image order
         let x = Tensor::cat(vec![class, all], 1) + self.decoder_pos_embed.val();
         let x = self.decoder_norm.forward(self.decoder.forward(x));
-        self.decoder_pred.forward(x.narrow(1, 1, patches))
+        dense(&self.decoder_pred, x.narrow(1, 1, patches))
     }
 }
 

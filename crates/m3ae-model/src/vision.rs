@@ -6,6 +6,7 @@ use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
 use crate::layers::{attend, linear, merge_heads, parameter, quick_gelu, split_heads, take_rows};
+use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
 
 /// Multi-head self-attention with one packed projection for queries, keys and values.
@@ -21,10 +22,10 @@ pub struct ClipAttention {
 impl ClipAttention {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = x.dims();
-        let packed = self.in_proj.forward(x); // [B, L, 3D]
+        let packed = dense(&self.in_proj, x); // [B, L, 3D]
         let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads);
         let attended = attend(part(0), part(1), part(2), None, None);
-        self.out_proj.forward(merge_heads(attended.context))
+        dense(&self.out_proj, merge_heads(attended.context))
     }
 }
 
@@ -67,8 +68,8 @@ impl ClipBlock {
     /// `[B, L, D]` -> `[B, L, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = x.clone() + self.attn.forward(self.ln_1.forward(x));
-        let inner = quick_gelu(self.mlp.c_fc.forward(self.ln_2.forward(x.clone())));
-        x + self.mlp.c_proj.forward(inner)
+        let inner = quick_gelu(dense(&self.mlp.c_fc, self.ln_2.forward(x.clone())));
+        x + dense(&self.mlp.c_proj, inner)
     }
 }
 

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader};
-use m3ae_model::M3ae;
+use m3ae_model::{M3ae, with_precision};
 use m3ae_random::{Key, Stream};
 use m3ae_weights::{Extras, export_folder, open_folder};
 
@@ -16,7 +16,7 @@ use crate::checkpoint::{Identity, Snapshot, Verified};
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::initial::load_initial;
-use crate::metrics::{Metrics, Sums};
+use crate::metrics::{Measured, Metrics, Sums};
 use crate::observer::{Line, Observer, Start, StepReport};
 use crate::optimizer::{AdamW, gradient_norms};
 use crate::progress::{Best, Progress, Window};
@@ -136,6 +136,7 @@ impl<'a> Run<'a> {
             }
         }
         let device = device.clone().autodiff();
+        let device = if config.train.gradient_checkpointing { device.gradient_checkpointing() } else { device };
         let key = Key { seed: config.run.seed, epoch: 0, sample: "", stream: Stream::Initialisation };
         device.seed(key.generator().bits());
         // Parameters are lazy: drawing them all now, in order, ties them to the seed above, whatever is loaded then.
@@ -239,7 +240,7 @@ impl<'a> Run<'a> {
         let mut gradients = GradientsAccumulator::new();
         for (part, samples) in micro_batches.iter().enumerate() {
             let number = (step * self.config.train.accumulate + part) as u64;
-            let measured = self.setup.task.step(&self.model, samples, number, &self.device)?;
+            let measured = self.measure(&self.model, samples, number, &self.device)?;
             if let Err(problem) = self.progress.window.sums.add(&measured)? {
                 return Err(not_finite(step, problem.name, problem.value, micro_batches));
             }
@@ -277,6 +278,17 @@ impl<'a> Run<'a> {
             self.folder.record(&Line::Train(&report))?;
         }
         Ok(())
+    }
+
+    /// The task's step with the recipe's precision.
+    fn measure(
+        &self,
+        model: &M3ae,
+        samples: &CaptionBatch,
+        number: u64,
+        device: &Device,
+    ) -> Result<Measured, TrainError> {
+        with_precision(self.config.train.precision, || self.setup.task.step(model, samples, number, device))
     }
 
     /// Evaluates the validation split; keeps the weights if they are the best so far.
@@ -320,7 +332,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             // What is not finite here shows in the metrics.
-            let _ = sums.add(&self.setup.task.step(model, &samples, number as u64, &device)?)?;
+            let _ = sums.add(&self.measure(model, &samples, number as u64, &device)?)?;
             if number == 0 {
                 first(&samples, &self.folder)?;
             }

@@ -9,7 +9,11 @@ use clap::ValueEnum;
 use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
 use m3ae_train::{RunConfig, TaskKind};
 
-use super::{RunArgs, recipe, signals, start};
+use super::{RunArgs, Stop, recipe, start};
+
+/// The recipe for the synthetic set's questions.
+pub const FINETUNE_PHANTOM: (&str, &str) =
+    ("configs/finetune/phantom-vqa.toml", include_str!("../../../../configs/finetune/phantom-vqa.toml"));
 
 /// Fine-tune a pre-trained model: the best checkpoint by the validation split is tested and kept.
 #[derive(Debug, clap::Args)]
@@ -61,7 +65,7 @@ impl Benchmark {
             Self::VqaMed2019 => built_in!("vqa-med-2019"),
             Self::Melinda => built_in!("melinda"),
             Self::IrtrRoco => built_in!("irtr-roco"),
-            Self::PhantomVqa => built_in!("phantom-vqa"),
+            Self::PhantomVqa => FINETUNE_PHANTOM,
         }
     }
 }
@@ -88,7 +92,7 @@ pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
         })?;
     }
     prepare_absent(&config)?;
-    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+    start(&config, &args.run, device, &Stop::on_signal()?)
 }
 
 /// Prepares a published set that is not prepared yet, where its raw folder is in its usual place.

@@ -7,10 +7,10 @@ use anyhow::{Result, ensure};
 use burn::prelude::Device;
 use m3ae_train::TaskKind;
 
-use super::{RunArgs, recipe, signals, start};
+use super::{RunArgs, Stop, recipe, start};
 
 /// The recipe that runs when none is named: what a first look should be.
-const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));
+pub const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));
 
 /// Pre-train on images and captions. Without options: a small model on synthetic data, in minutes on a CPU.
 #[derive(Debug, clap::Args)]
@@ -29,5 +29,5 @@ pub fn run(args: &PretrainArgs, device: &Device) -> Result<ExitCode> {
         config.task.kind == TaskKind::Pretraining,
         "this recipe is for fine-tuning: `m3ae finetune --config <file>`"
     );
-    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+    start(&config, &args.run, device, &Stop::on_signal()?)
 }

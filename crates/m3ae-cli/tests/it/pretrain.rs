@@ -79,7 +79,10 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
         // Two images beside each other, three pictures each.
         assert_eq!((picture.width(), picture.height()), (4 + 6 * 164 + 12, 4 + 164));
     }
-    for name in ["log.txt", "tokenizer.json", "model/config.json", "model/tokenizer.json"] {
+    let report = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("mlm_loss") && report.contains("data:image/png;base64,") && report.contains("[train]"));
+    assert_eq!(fs::read_dir(run.join("tensorboard")).unwrap().count(), 1);
+    for name in ["log.txt", "environment.json", "predictions-000003.json", "tokenizer.json", "model/config.json", "model/tokenizer.json"] {
         assert!(run.join(name).is_file(), "{name}");
     }
 }

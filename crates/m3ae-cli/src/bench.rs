@@ -1,0 +1,30 @@
+//! `m3ae bench`: measurements, each with one command.
+
+mod transfer;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use burn::prelude::Device;
+use clap::Subcommand;
+
+use transfer::TransferArgs;
+
+/// Measure this program.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Transfer(TransferArgs),
+}
+
+/// Runs the measurement and prints its table.
+pub fn run(args: &BenchArgs, device: &Device) -> Result<ExitCode> {
+    match &args.what {
+        What::Transfer(args) => transfer::run(args, device),
+    }
+}
