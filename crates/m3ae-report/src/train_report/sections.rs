@@ -91,7 +91,7 @@ fn validation_table<'a>(section: &mut Section, validation: &Curves, names: impl 
         let points = || validation.get(name).into_iter().flatten().filter(|point| point.1.is_finite());
         let by_value = |a: &&Point, b: &&Point| a.1.total_cmp(&b.1);
         let best = if is_loss(name) { points().min_by(by_value) } else { points().max_by(by_value) };
-        let (Some(first), Some(best), Some(last)) = (points().next(), best, points().last()) else { continue };
+        let (Some(first), Some(best), Some(last)) = (points().next(), best, points().next_back()) else { continue };
         let numbers = [first.1, best.1, best.0, last.1].map(|value| format_number(value).into());
         table.row([name.replace('_', " ").into()].into_iter().chain(numbers));
     }
