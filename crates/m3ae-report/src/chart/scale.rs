@@ -33,7 +33,7 @@ impl Scale {
         // A range too narrow for its size cannot be divided: a constant gets one of its own.
         let narrow = high - low <= high.abs().max(low.abs()) * 1e-9;
         let (low, high) = match narrow {
-            true if low == 0.0 => (-1.0, 1.0),
+            true if low == 0.0 => (0.0, 1.0),
             true => (low - low.abs() * 0.1, high + high.abs() * 0.1),
             false => (low, high),
         };

@@ -27,7 +27,9 @@ const VALIDATION: &str = "{\"event\":\"validation\",\"step\":0,\"metrics\":{\"vq
 
 #[test]
 fn every_metric_has_a_chart_whatever_its_name() {
-    let html = html(&folder(&format!("{START}{VALIDATION}{}{}", train(10, 2.0), train(20, 1.0))));
+    let test = "{\"event\":\"test\",\"step\":20,\"metrics\":{\"vqa_score\":0.4321}}\n";
+    let html = html(&folder(&format!("{START}{VALIDATION}{}{}{test}", train(10, 2.0), train(20, 1.0))));
+    assert!(html.contains("<td class=\"number\">0.4321</td><td class=\"number\">20</td>"));
     for part in ["Step 20 of 100 (20 %), epoch 0", "40 s of training, about 2 min 40 s left", "1,234,567 parameters"] {
         assert!(html.contains(part), "{part}");
     }
