@@ -24,6 +24,26 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The backend's first `count` devices.
+    pub fn devices(self, count: usize) -> Result<Vec<Device>> {
+        (0..count).map(|number| self.numbered(number)).collect()
+    }
+
+    fn numbered(self, number: usize) -> Result<Device> {
+        if number == 0 {
+            return self.device();
+        }
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::cuda(burn::tensor::DeviceIndex::Specified(number))),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Specified(number))),
+            other => {
+                bail!("train.devices: the `{}` backend has one device here; several need cuda or rocm", other.name())
+            }
+        }
+    }
+
     /// The backend's first device.
     pub fn device(self) -> Result<Device> {
         match self {
@@ -70,6 +90,13 @@ impl Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_are_one_device() {
+        assert!(Backend::Flex.devices(1).is_ok() || cfg!(not(feature = "flex")));
+        let message = Backend::Flex.devices(2).unwrap_err().to_string();
+        assert!(message.contains("train.devices: the `flex` backend has one device"), "{message}");
+    }
 
     #[test]
     #[cfg(not(feature = "rocm"))]

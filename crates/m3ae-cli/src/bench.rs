@@ -5,9 +5,9 @@ mod transfer;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use burn::prelude::Device;
 use clap::Subcommand;
 
+use crate::backend::Backend;
 use transfer::TransferArgs;
 
 /// Measure this program.
@@ -23,8 +23,8 @@ enum What {
 }
 
 /// Runs the measurement and prints its table.
-pub fn run(args: &BenchArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
     match &args.what {
-        What::Transfer(args) => transfer::run(args, device),
+        What::Transfer(args) => transfer::run(args, backend),
     }
 }

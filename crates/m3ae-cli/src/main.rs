@@ -59,9 +59,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     let device = cli.backend.device()?;
     match &cli.command {
-        Command::Pretrain(args) => return training::pretrain(args, &device),
-        Command::Finetune(args) => return training::finetune(args, &device),
-        Command::Bench(args) => return bench::run(args, &device),
+        Command::Pretrain(args) => return training::pretrain(args, cli.backend),
+        Command::Finetune(args) => return training::finetune(args, cli.backend),
+        Command::Bench(args) => return bench::run(args, cli.backend),
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,
         Command::Convert(args) => checkpoint::convert(args, &device)?,

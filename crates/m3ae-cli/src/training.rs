@@ -18,6 +18,7 @@ pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
 pub use signals::Stop;
 
+use crate::backend::Backend;
 use crate::{logging, memory};
 use lines::Lines;
 use telemetry::{Telemetry, write_report};
@@ -43,31 +44,32 @@ pub struct RunArgs {
 }
 
 /// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
-fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &Stop) -> Result<ExitCode> {
-    let complete = execute(config, args, device, stop)?.complete;
+fn start(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<ExitCode> {
+    let complete = execute(config, args, backend, stop)?.complete;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 
 /// Runs a recipe, or goes on with it where it was begun, as a part of something larger. `None` when it was asked to stop.
-pub fn perform(config: &RunConfig, device: &Device, stop: &Stop) -> Result<Option<Summary>> {
+pub fn perform(config: &RunConfig, backend: Backend, stop: &Stop) -> Result<Option<Summary>> {
     let args = RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new() };
-    Ok(Some(execute(config, &args, device, stop)?).filter(|summary| summary.complete))
+    Ok(Some(execute(config, &args, backend, stop)?).filter(|summary| summary.complete))
 }
 
-fn execute(config: &RunConfig, args: &RunArgs, device: &Device, stop: &Stop) -> Result<Summary> {
+fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<Summary> {
     if !args.resume {
         RunFolder::check_free(config, args.overwrite)?;
     }
+    let devices = backend.devices(config.train.devices)?;
     let setup = Setup::open(config)?;
     println!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
     let run = if args.resume {
-        resume(config, &setup, device, &args.allow_change)?
+        resume(config, &setup, &devices, &args.allow_change)?
     } else {
-        Run::begin(config, &setup, device, || RunFolder::create(config, args.overwrite))?
+        Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite))?
     };
     let folder = run.folder().path().to_owned();
     logging::into_file(&run.folder().file("log.txt"))?;
-    environment::write(&run.folder().file("environment.json"), device)?;
+    environment::write(&run.folder().file("environment.json"), &devices)?;
     let summary = train(run, &mut Telemetry::new(config, Lines::new(config)), stop.flag());
     write_report(&folder);
     let summary = summary.with_context(|| format!("the run in {} ended", folder.display()))?;
@@ -79,7 +81,7 @@ fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, device: &Device, allowed: &[String]) -> Result<Run<'a>> {
+fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &[Device], allowed: &[String]) -> Result<Run<'a>> {
     let reopen = || RunFolder::reopen(config);
     let found = find_checkpoint(&config.folder())?;
     for (path, problem) in &found.damaged {
@@ -88,11 +90,11 @@ fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, device: &Device, allowed:
     match &found.checkpoint {
         Some(checkpoint) => {
             println!("resuming from {}", checkpoint.path.display());
-            Ok(Run::resume(config, setup, device, reopen, checkpoint, allowed)?)
+            Ok(Run::resume(config, setup, devices, reopen, checkpoint, allowed)?)
         }
         None if found.damaged.is_empty() => {
             println!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
-            Ok(Run::begin(config, setup, device, reopen)?)
+            Ok(Run::begin(config, setup, devices, reopen)?)
         }
         // To start anew silently would hide that something destroys checkpoints.
         None => bail!(

@@ -7,8 +7,8 @@ use crate::config::{ConfigError, M3aeConfig};
 use crate::fusion::{FusionInput, FusionOutput, Pooler, co_attention};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::layers::{INIT_STD, Rescale, embedding, linear, padding_bias};
-use crate::precision::dense;
 use crate::mim::MimHead;
+use crate::precision::dense;
 use crate::text::{BertLayer, TextEncoder};
 use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
 

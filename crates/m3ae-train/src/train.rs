@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader};
 use m3ae_model::{M3ae, with_precision};
@@ -15,10 +14,11 @@ use m3ae_weights::{Extras, export_folder, open_folder};
 use crate::checkpoint::{Identity, Snapshot, Verified};
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::initial::load_initial;
+use crate::initial::{draw_weights, load_initial};
 use crate::metrics::{Measured, Metrics, Sums};
 use crate::observer::{Line, Observer, Start, StepReport};
 use crate::optimizer::{AdamW, gradient_norms};
+use crate::parallel::Work;
 use crate::progress::{Best, Progress, Window};
 use crate::resume::differences;
 use crate::run_folder::RunFolder;
@@ -73,6 +73,8 @@ pub struct Run<'a> {
     config: &'a RunConfig,
     setup: &'a Setup,
     folder: RunFolder,
+    /// For differentiation; the first one holds weights and moments.
+    devices: Vec<Device>,
     device: Device,
     start: Start,
     model: M3ae,
@@ -88,17 +90,17 @@ pub struct Run<'a> {
 type Batches = Box<dyn Iterator<Item = Result<CaptionBatch, DataError>>>;
 
 impl<'a> Run<'a> {
-    /// A run at its first step, with the recipe's initial weights. `folder` is made once the weights are there.
+    /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added here). `folder` is made once the weights are there.
     ///
     /// # Errors
     /// Weights that cannot be loaded, or a folder that cannot be written.
     pub fn begin(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
     ) -> Result<Self, TrainError> {
-        Self::new(config, setup, device, folder, None, &[])
+        Self::new(config, setup, devices, folder, None, &[])
     }
 
     /// A run that goes on from `checkpoint`.
@@ -108,18 +110,18 @@ impl<'a> Run<'a> {
     pub fn resume(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: &Verified,
         allowed: &[String],
     ) -> Result<Self, TrainError> {
-        Self::new(config, setup, device, folder, Some(checkpoint), allowed)
+        Self::new(config, setup, devices, folder, Some(checkpoint), allowed)
     }
 
     fn new(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: Option<&Verified>,
         allowed: &[String],
@@ -135,12 +137,18 @@ impl<'a> Run<'a> {
                 return Err(TrainError::Changed { path: checkpoint.path.clone(), differences });
             }
         }
-        let device = device.clone().autodiff();
-        let device = if config.train.gradient_checkpointing { device.gradient_checkpointing() } else { device };
+        let devices: Vec<Device> = devices
+            .iter()
+            .map(|device| {
+                let device = device.clone().autodiff();
+                if config.train.gradient_checkpointing { device.gradient_checkpointing() } else { device }
+            })
+            .collect();
+        let device = devices.first().ok_or(TrainError::NoDevice)?.clone();
         let key = Key { seed: config.run.seed, epoch: 0, sample: "", stream: Stream::Initialisation };
         device.seed(key.generator().bits());
-        // Parameters are lazy: drawing them all now, in order, ties them to the seed above, whatever is loaded then.
-        let mut model = setup.model.init(&device)?.materialize();
+        let mut model = setup.model.init(&device)?;
+        draw_weights(&model);
         let mut optimizer = AdamW::new(config.optimizer());
         let mut initial = Vec::new();
         let progress = match checkpoint {
@@ -176,6 +184,7 @@ impl<'a> Run<'a> {
             setup,
             saver: Saver::new(folder.path(), &config.checkpoint, saved)?,
             folder,
+            devices,
             device,
             start,
             model,
@@ -233,21 +242,20 @@ impl<'a> Run<'a> {
         let began = Instant::now();
         let step = self.progress.step;
         // Dropout draws from the backend: its seed belongs to the step, so that a resumed run draws the same.
-        let key = Key { seed: self.config.run.seed, epoch: step as u64, sample: "", stream: Stream::Backend };
-        self.device.seed(key.generator().bits());
-
-        let share = 1.0 / micro_batches.len().max(1) as f64;
-        let mut gradients = GradientsAccumulator::new();
-        for (part, samples) in micro_batches.iter().enumerate() {
-            let number = (step * self.config.train.accumulate + part) as u64;
-            let measured = self.measure(&self.model, samples, number, &self.device)?;
-            if let Err(problem) = self.progress.window.sums.add(&measured)? {
-                return Err(not_finite(step, problem.name, problem.value, micro_batches));
-            }
-            let backward = (measured.loss * share).backward();
-            gradients.accumulate(&self.model, GradientsParams::from_grads(backward, &self.model));
+        for (number, device) in self.devices.iter().enumerate() {
+            let sample = if number == 0 { String::new() } else { format!("device {number}") };
+            let key = Key { seed: self.config.run.seed, epoch: step as u64, sample: &sample, stream: Stream::Backend };
+            device.seed(key.generator().bits());
         }
-        let gradients = gradients.grads();
+
+        let work = Work {
+            task: &*self.setup.task,
+            batches: micro_batches,
+            first: (step * self.config.train.accumulate) as u64,
+            precision: self.config.train.precision,
+        };
+        let gradients = work.gradients(&self.model, &self.devices, &mut self.progress.window.sums)?;
+        let gradients = gradients.map_err(|problem| not_finite(step, problem.name, problem.value, micro_batches))?;
         let norm = gradient_norms(&self.model, &gradients).total;
         if !norm.is_finite() {
             return Err(not_finite(step, "gradient's norm", norm, micro_batches));

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use burn::prelude::Device;
 use m3ae_train::{Metrics, RunConfig};
 use serde::Serialize;
 
+use crate::backend::Backend;
 use crate::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
 
 /// Pre-train and fine-tune on synthetic data against fine-tuning alone: same data, same budget, several seeds.
@@ -42,7 +42,7 @@ struct Pair {
 }
 
 /// Runs what is missing and prints the table.
-pub fn run(args: &TransferArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &TransferArgs, backend: Backend) -> Result<ExitCode> {
     ensure!(args.seeds > 0, "--seeds 0: choose 1 or more");
     let stop = Stop::on_signal()?;
     let mut pairs = Vec::new();
@@ -55,14 +55,14 @@ pub fn run(args: &TransferArgs, device: &Device) -> Result<ExitCode> {
             RunConfig::parse(text, origin, &[&own(name)[..], more].concat())
         };
         let pretraining = config(QUICKSTART, "pretraining", &args.pretraining_overrides)?;
-        if perform(&pretraining, device, &stop)?.is_none() {
+        if perform(&pretraining, backend, &stop)?.is_none() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         let model = toml::Value::from(pretraining.folder().join("model").display().to_string());
         let tune = |name: &str, checkpoint: String| -> Result<Option<Metrics>> {
             let mut more = vec![format!("init.checkpoint={checkpoint}")];
             more.extend(args.overrides.iter().cloned());
-            let Some(summary) = perform(&config(FINETUNE_PHANTOM, name, &more)?, device, &stop)? else {
+            let Some(summary) = perform(&config(FINETUNE_PHANTOM, name, &more)?, backend, &stop)? else {
                 return Ok(None);
             };
             summary.test.map(Some).context("the recipe has no test split")
@@ -88,7 +88,8 @@ pub fn run(args: &TransferArgs, device: &Device) -> Result<ExitCode> {
 
 /// A Markdown table in percent: each seed, then means with 95 % intervals over seeds.
 fn table(pairs: &[Pair]) -> String {
-    let mut text = String::from("| test questions | seed | pre-trained | from scratch | difference |\n|---|---|---|---|---|\n");
+    let mut text =
+        String::from("| test questions | seed | pre-trained | from scratch | difference |\n|---|---|---|---|---|\n");
     for (name, title) in SCORES {
         let percent = |metrics: &Metrics| metrics.get(name).map(|score| 100.0 * score);
         let scores: Vec<(u64, f64, f64)> = pairs
@@ -96,11 +97,8 @@ fn table(pairs: &[Pair]) -> String {
             .filter_map(|pair| Some((pair.seed, percent(&pair.pretrained)?, percent(&pair.scratch)?)))
             .collect();
         for (seed, pretrained, scratch) in &scores {
-            let _ = writeln!(
-                text,
-                "| {title} | {seed} | {pretrained:.1} | {scratch:.1} | {:+.1} |",
-                pretrained - scratch
-            );
+            let _ =
+                writeln!(text, "| {title} | {seed} | {pretrained:.1} | {scratch:.1} | {:+.1} |", pretrained - scratch);
         }
         let column = |of: fn(&(u64, f64, f64)) -> f64| interval(&scores.iter().map(of).collect::<Vec<_>>());
         let (a, b, difference) = (column(|s| s.1), column(|s| s.2), column(|s| s.1 - s.2));

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use burn::prelude::Device;
 
 /// Writes program version and commit, device, system and command line as JSON.
-pub fn write(path: &Path, device: &Device) -> Result<()> {
+pub fn write(path: &Path, devices: &[Device]) -> Result<()> {
     let mut facts = BTreeMap::from([
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("commit", env!("M3AE_COMMIT").to_owned()),
         ("burn", "0.22.1".to_owned()),
-        ("device", format!("{device:?}")),
+        ("devices", devices.iter().map(|device| format!("{device:?}")).collect::<Vec<_>>().join(", ")),
         ("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         ("processors", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
         ("command", std::env::args().collect::<Vec<_>>().join(" ")),

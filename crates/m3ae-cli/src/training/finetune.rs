@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use burn::prelude::Device;
 use clap::ValueEnum;
 use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
 use m3ae_train::{RunConfig, TaskKind};
@@ -71,7 +70,7 @@ impl Benchmark {
 }
 
 /// Runs the recipe and says how it went.
-pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
     let built_in = match (args.task, &args.config) {
         (Some(_), Some(_)) => bail!("name either a task or a recipe with --config, not both"),
         (Some(task), None) => task.recipe(),
@@ -92,7 +91,7 @@ pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
         })?;
     }
     prepare_absent(&config)?;
-    start(&config, &args.run, device, &Stop::on_signal()?)
+    start(&config, &args.run, backend, &Stop::on_signal()?)
 }
 
 /// Prepares a published set that is not prepared yet, where its raw folder is in its usual place.

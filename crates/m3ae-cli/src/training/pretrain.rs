@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use burn::prelude::Device;
 use m3ae_train::TaskKind;
 
 use super::{RunArgs, Stop, recipe, start};
@@ -23,11 +22,11 @@ pub struct PretrainArgs {
 }
 
 /// Runs the recipe and says how it went.
-pub fn run(args: &PretrainArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &PretrainArgs, backend: Backend) -> Result<ExitCode> {
     let config = recipe(args.config.as_ref(), QUICKSTART, &args.run.overrides)?;
     ensure!(
         config.task.kind == TaskKind::Pretraining,
         "this recipe is for fine-tuning: `m3ae finetune --config <file>`"
     );
-    start(&config, &args.run, device, &Stop::on_signal()?)
+    start(&config, &args.run, backend, &Stop::on_signal()?)
 }

@@ -82,7 +82,14 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
     let report = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(report.contains("mlm_loss") && report.contains("data:image/png;base64,") && report.contains("[train]"));
     assert_eq!(fs::read_dir(run.join("tensorboard")).unwrap().count(), 1);
-    for name in ["log.txt", "environment.json", "predictions-000003.json", "tokenizer.json", "model/config.json", "model/tokenizer.json"] {
+    for name in [
+        "log.txt",
+        "environment.json",
+        "predictions-000003.json",
+        "tokenizer.json",
+        "model/config.json",
+        "model/tokenizer.json",
+    ] {
         assert!(run.join(name).is_file(), "{name}");
     }
 }

@@ -239,6 +239,9 @@ pub struct TrainSection {
     /// Batches whose gradients are averaged per optimiser step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// Devices that share the batches of an optimiser step between them; `accumulate` is a multiple of it.
+    #[serde(default = "one")]
+    pub devices: usize,
     /// Base learning rate.
     pub learning_rate: f64,
     /// Multiplier of the heads' rate.
