@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
 use m3ae_train::{RunConfig, TaskKind};
 
+use crate::backend::Backend;
+
 use super::{RunArgs, Stop, recipe, start};
 
 /// The recipe for the synthetic set's questions.

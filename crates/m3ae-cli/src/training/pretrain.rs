@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use m3ae_train::TaskKind;
 
+use crate::backend::Backend;
+
 use super::{RunArgs, Stop, recipe, start};
 
 /// The recipe that runs when none is named: what a first look should be.
