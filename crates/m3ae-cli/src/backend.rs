@@ -44,7 +44,10 @@ impl Backend {
             #[cfg(feature = "rocm")]
             Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Specified(number))),
             other => {
-                bail!("train.devices: the `{}` backend has one device here; several need cuda, rocm or a processor", other.name())
+                bail!(
+                    "train.devices: the `{}` backend has one device here; several need cuda, rocm or a processor",
+                    other.name()
+                )
             }
         }
     }
