@@ -5,6 +5,7 @@
 mod checkpoint;
 mod finetune;
 mod parity;
+mod prepare;
 mod pretrain;
 #[cfg(unix)]
 mod resume;
