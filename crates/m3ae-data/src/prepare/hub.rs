@@ -90,9 +90,13 @@ impl Drop for Unpacked {
 }
 
 #[cfg(not(feature = "parquet"))]
-pub(super) fn unpack(set: SetName, _: &Files, _: &Path) -> Result<Unpacked, PrepareError> {
-    let problem = "Parquet files, which this program was built without: build it with --features parquet";
-    Err(PrepareError::Option { set, problem: problem.to_owned() })
+pub(super) fn unpack(set: SetName, files: &Files, _: &Path) -> Result<Unpacked, PrepareError> {
+    let first = files.splits.iter().flat_map(|(_, paths)| paths).next().map(|path| path.display().to_string());
+    let problem = format!(
+        "{} is a Parquet file, which this program was built without: build it with --features parquet",
+        first.unwrap_or_default()
+    );
+    Err(PrepareError::Option { set, problem })
 }
 
 #[cfg(feature = "parquet")]

@@ -2,10 +2,7 @@
 //! question and answer; Snappy; train in two row groups, of three rows on two images.
 
 use crate::{options, run, write};
-use m3ae_data::{
-    arrow::ArrowFile,
-    prepare::{PrepareOptions, SetName, ValChoice},
-};
+use m3ae_data::prepare::{PrepareOptions, SetName, ValChoice};
 use std::{fs, path::Path};
 
 fn hub() -> tempfile::TempDir {
@@ -29,7 +26,7 @@ fn a_set_of_the_hub_is_prepared_each_image_once() {
     let (raw, out) = (hub(), tempfile::tempdir().unwrap());
     for (set, name) in [(SetName::VqaRad, "vqa_rad"), (SetName::Slake, "slack"), (SetName::VqaMed2019, "medvqa_2019")] {
         run(set, raw.path(), out.path(), &copied()).unwrap();
-        let file = ArrowFile::open(&out.path().join(format!("vqa_{name}_train.arrow"))).unwrap();
+        let file = m3ae_data::arrow::ArrowFile::open(&out.path().join(format!("vqa_{name}_train.arrow"))).unwrap();
         assert_eq!((file.len(), file.vocabulary().unwrap().unwrap().answers().len()), (2, 4));
         let row = file.questions(0).unwrap();
         assert_eq!((row.questions, row.answers.concat()), (vec!["Is it?", "Where is it?"], vec!["yes", "left"]));
