@@ -6,6 +6,7 @@ mod bench;
 mod checkpoint;
 mod finetune;
 mod parity;
+mod prepare;
 mod pretrain;
 #[cfg(unix)]
 mod resume;
