@@ -5,9 +5,7 @@ use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
 use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
-use crate::layers::{
-    attend, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads, take_rows,
-};
+use crate::layers::{attend, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads, take_rows};
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
 
@@ -189,7 +187,13 @@ impl ClipVisionConfig {
                 positional_embedding: tokens.init([1 + self.patches(), width], device),
                 conv1: PatchConv { weight: conv1.init([width, 3, patch, patch], device), bias: None },
                 ln_pre: LayerNormConfig::new(width).init(device),
-                transformer: ClipTransformer::new(width, self.heads(), self.layers, BlockStd::clip(width, self.layers), device),
+                transformer: ClipTransformer::new(
+                    width,
+                    self.heads(),
+                    self.layers,
+                    BlockStd::clip(width, self.layers),
+                    device,
+                ),
                 ln_post: LayerNormConfig::new(width).init(device),
             },
         }
