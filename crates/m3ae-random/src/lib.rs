@@ -44,6 +44,10 @@ pub enum Stream {
     Phantom,
     /// Splitting a data set into parts.
     Split,
+    /// Resampling of results, for intervals.
+    Bootstrap,
+    /// Which results are shown as examples.
+    Examples,
 }
 
 impl Stream {
@@ -60,6 +64,8 @@ impl Stream {
             Self::Backend => "backend",
             Self::Phantom => "phantom",
             Self::Split => "split",
+            Self::Bootstrap => "bootstrap",
+            Self::Examples => "examples",
         }
     }
 }

@@ -1,0 +1,113 @@
+//! What the paper and its released checkpoints reach, to stand beside a result.
+
+use serde::Serialize;
+
+/// Published results on one benchmark, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PublishedNumber {
+    /// The benchmark, as commands name it.
+    pub benchmark: &'static str,
+    /// The group of questions: `overall`, `closed` or `open`.
+    pub group: &'static str,
+    /// The score.
+    pub percent: f64,
+    /// Who says so.
+    pub source: PublishedSource,
+}
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishedSource {
+    /// The paper: Chen et al., MICCAI 2022.
+    Paper,
+    /// One of three checkpoints that its authors released.
+    ReleasedCheckpoint,
+}
+
+const fn paper(benchmark: &'static str, group: &'static str, percent: f64) -> PublishedNumber {
+    PublishedNumber { benchmark, group, percent, source: PublishedSource::Paper }
+}
+
+const fn released(benchmark: &'static str, percent: f64) -> PublishedNumber {
+    PublishedNumber { benchmark, group: "overall", percent, source: PublishedSource::ReleasedCheckpoint }
+}
+
+/// All published numbers.
+pub const PUBLISHED: [PublishedNumber; 20] = [
+    paper("vqa-rad", "open", 67.23),
+    paper("vqa-rad", "closed", 83.46),
+    paper("vqa-rad", "overall", 77.01),
+    released("vqa-rad", 77.4),
+    released("vqa-rad", 76.9),
+    released("vqa-rad", 76.7),
+    paper("slake", "open", 80.31),
+    paper("slake", "closed", 87.82),
+    paper("slake", "overall", 83.25),
+    released("slake", 84.3),
+    released("slake", 83.0),
+    released("slake", 82.5),
+    paper("vqa-med-2019", "overall", 79.87),
+    released("vqa-med-2019", 80.5),
+    released("vqa-med-2019", 80.0),
+    released("vqa-med-2019", 79.7),
+    paper("melinda", "overall", 78.50),
+    released("melinda", 79.6),
+    released("melinda", 77.9),
+    released("melinda", 77.7),
+];
+
+/// How the numbers of a benchmark were made, and what to think of when comparing.
+const PROTOCOLS: [(&str, &str); 4] = [
+    (
+        "vqa-rad",
+        "498 answers, taken from all splits, test included. The data set has no validation split: the reference's users copy \
+         test, so that the checkpoint is chosen on the questions it is scored on. By the test set's size alone, the 95 % interval \
+         is ±3.9 points.",
+    ),
+    (
+        "slake",
+        "English questions only; 222 answers, taken from all splits, test included. By the test set's size alone, the 95 % \
+         interval is ±2.3 points.",
+    ),
+    (
+        "vqa-med-2019",
+        "Modality, plane and organ questions only; 79 answers, taken from all splits, test included. By the test set's size \
+         alone, the 95 % interval is ±4.1 points.",
+    ),
+    ("melinda", "Accuracy over the 7 classes of p_meth_label."),
+];
+
+/// The published numbers of a benchmark, paper first, and how they were made. Empty for a benchmark that has none.
+#[must_use]
+pub fn published(benchmark: &str) -> (Vec<PublishedNumber>, Option<&'static str>) {
+    let numbers = PUBLISHED.into_iter().filter(|number| number.benchmark == benchmark).collect();
+    (numbers, PROTOCOLS.iter().find(|(name, _)| *name == benchmark).map(|(_, note)| *note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_with_numbers_has_one_overall_of_the_paper_three_checkpoints_and_a_note() {
+        for (benchmark, _) in PROTOCOLS {
+            let (numbers, note) = published(benchmark);
+            let count = |source, group: &str| numbers.iter().filter(|n| n.source == source && n.group == group).count();
+            assert_eq!(count(PublishedSource::Paper, "overall"), 1, "{benchmark}");
+            assert_eq!(count(PublishedSource::ReleasedCheckpoint, "overall"), 3, "{benchmark}");
+            assert!(note.is_some());
+        }
+        assert_eq!(PROTOCOLS.iter().map(|(benchmark, _)| published(benchmark).0.len()).sum::<usize>(), PUBLISHED.len());
+        assert_eq!(published("phantom-vqa"), (vec![], None));
+    }
+
+    #[test]
+    fn an_overall_score_is_between_closed_and_open() {
+        for benchmark in ["vqa-rad", "slake"] {
+            let (numbers, _) = published(benchmark);
+            let of = |group| numbers.iter().find(|number| number.group == group).unwrap().percent;
+            assert!(of("open") < of("overall") && of("overall") < of("closed"));
+        }
+    }
+}
