@@ -1,12 +1,18 @@
 //! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
 
+mod answer;
 mod backend;
+mod blocks;
 mod checkpoint;
 mod data;
+mod environment;
+mod eval;
 mod logging;
 mod memory;
+mod model;
 mod parity;
 mod prepare;
+mod prepared;
 mod training;
 
 use std::process::ExitCode;
@@ -14,9 +20,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use answer::AnswerArgs;
 use backend::Backend;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
+use eval::EvalArgs;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
 use training::{FinetuneArgs, PretrainArgs};
@@ -36,6 +44,8 @@ struct Cli {
 enum Command {
     Pretrain(PretrainArgs),
     Finetune(FinetuneArgs),
+    Eval(EvalArgs),
+    Answer(AnswerArgs),
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
@@ -58,6 +68,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Pretrain(args) => return training::pretrain(args, &device),
         Command::Finetune(args) => return training::finetune(args, &device),
+        Command::Answer(args) => return answer::run(args, &device),
+        Command::Eval(args) => eval::run(args, &device)?,
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,
         Command::Convert(args) => checkpoint::convert(args, &device)?,

@@ -1,6 +1,5 @@
 //! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
 
-mod environment;
 mod finetune;
 mod lines;
 mod pretrain;
@@ -16,7 +15,7 @@ use m3ae_train::{Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_che
 pub use finetune::{FinetuneArgs, run as finetune};
 pub use pretrain::{PretrainArgs, run as pretrain};
 
-use crate::{logging, memory};
+use crate::{environment, logging, memory};
 use lines::Lines;
 
 /// Exit code of a run that was asked to stop, and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
+mod answer;
 mod checkpoint;
+mod eval;
 mod finetune;
 mod parity;
 mod pretrain;
