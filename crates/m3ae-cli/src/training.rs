@@ -1,6 +1,5 @@
 //! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
 
-mod environment;
 mod finetune;
 mod lines;
 mod pretrain;
@@ -19,7 +18,7 @@ pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
 pub use signals::Stop;
 
 use crate::backend::Backend;
-use crate::{logging, memory};
+use crate::{environment, logging, memory};
 use lines::Lines;
 use telemetry::{Telemetry, write_report};
 

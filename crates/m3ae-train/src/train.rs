@@ -357,6 +357,7 @@ impl<'a> Run<'a> {
             recipe: self.config.to_toml().unwrap_or_default(),
             identity: self.identity.clone(),
             tokenizer: self.folder.file("tokenizer.json"),
+            max_length: self.config.text.max_length,
         }
     }
 
@@ -393,6 +394,7 @@ impl<'a> Run<'a> {
         let extras = Extras {
             tokenizer: Some(self.folder.file("tokenizer.json")),
             answers: self.setup.task.answers().map(<[String]>::to_vec),
+            max_length: Some(self.config.text.max_length),
         };
         let out = self.folder.file("model");
         if out.is_dir() {

@@ -1,7 +1,8 @@
 //! `m3ae finetune`, on synthetic data and on a toy set in MELINDA's layout.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::{fails, pretrain::TINY, succeeds};
 
@@ -26,6 +27,24 @@ fn finetune(folder: &Path, options: &[&str]) -> String {
 
 fn finetune_fails(folder: &Path, options: &[&str]) -> String {
     fails(folder, &[&["finetune", "--config", "tune.toml"], options].concat())
+}
+
+/// A folder with a tiny model fine-tuned to answer questions (`runs/tiny`) and its synthetic set (`phantom`): made once, for
+/// tests that only read it.
+pub fn tuned() -> &'static Path {
+    // Nobody drops a static: a fixed place is cleaned by the next run instead.
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tuned");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("tune.toml"), recipe("question-answering")).unwrap();
+        // A few images more than elsewhere, so that intervals over images have something to resample.
+        finetune(&folder, &["--set", "phantom.vqa_test=5", "--set", "phantom.vqa_train=6"]);
+        folder
+    });
+    &FOLDER
 }
 
 fn last_line(folder: &Path) -> serde_json::Value {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
+mod answer;
 mod bench;
 mod checkpoint;
+mod eval;
 mod finetune;
 mod parity;
 mod prepare;
