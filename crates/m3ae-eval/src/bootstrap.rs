@@ -257,6 +257,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn an_interval_is_within_the_values(values in prop::collection::vec(-5.0_f64..5.0, 2..40), seed: u64) {
             let names = names(values.len());

@@ -180,6 +180,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn accuracy_is_the_diagonal_and_recall_weighted_by_support(
             pairs in prop::collection::vec((0_usize..4, 0_usize..4), 1..60),

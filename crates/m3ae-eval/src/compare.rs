@@ -26,12 +26,14 @@ pub struct Comparison {
     pub only_a: usize,
     /// Questions that only the second run answered with the full score.
     pub only_b: usize,
+    /// The share of resamples inside the interval.
+    pub level: f64,
     /// Two-sided p-value of McNemar's exact test, which takes questions as independent.
     pub mcnemar_p: f64,
 }
 
 impl Comparison {
-    /// Whether the interval of the difference (over images, where there are several) leaves out 0.
+    /// Whether the interval of the difference (over images, where there are several; else over questions) leaves out 0.
     #[must_use]
     pub fn distinguishable(&self) -> bool {
         self.difference.interval().is_some_and(|interval| !interval.contains(0.0))
@@ -40,7 +42,7 @@ impl Comparison {
     /// The result in plain words.
     #[must_use]
     pub fn sentence(&self, name_a: &str, name_b: &str) -> String {
-        let Self { group, a, b, difference, only_a, only_b, mcnemar_p } = self;
+        let Self { group, a, b, difference, only_a, only_b, level, mcnemar_p } = self;
         let verdict = match (self.distinguishable(), difference.value > 0.0) {
             (false, _) => format!("{name_a} and {name_b} cannot be told apart"),
             (true, true) => format!("{name_b} is better than {name_a}"),
@@ -48,11 +50,14 @@ impl Comparison {
         };
         let interval = difference.interval().map_or_else(
             || "no interval: too few questions".to_owned(),
-            |interval| format!("95 % interval {:+.2} to {:+.2}", interval.low * 100.0, interval.high * 100.0),
+            |interval| {
+                let (low, high) = (interval.low * 100.0, interval.high * 100.0);
+                format!("{:.0} % interval over images {low:+.2} to {high:+.2}", level * 100.0)
+            },
         );
         format!(
             "{group}: {verdict}. {name_a} {:.2} %, {name_b} {:.2} %, difference {:+.2} points ({interval}; {} questions on {} images). \
-             {only_a} questions only {name_a} answered rightly, {only_b} only {name_b}: McNemar's exact test p = {}.",
+             {only_a} questions only {name_a} answered rightly, {only_b} only {name_b}: McNemar's exact test p {}.",
             a * 100.0,
             b * 100.0,
             difference.value * 100.0,
@@ -64,7 +69,7 @@ impl Comparison {
 }
 
 fn p_value(p: f64) -> String {
-    if p < 1e-3 { "below 0.001".to_owned() } else { format!("{p:.3}") }
+    if p < 1e-3 { "< 0.001".to_owned() } else { format!("= {p:.3}") }
 }
 
 /// Compares two runs on the same questions, matched by question id: overall, closed and open.
@@ -93,6 +98,7 @@ pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Res
             difference: bootstrap.mean(&format!("difference/{name}"), &differences, &clusters),
             only_a,
             only_b,
+            level: bootstrap.level,
             mcnemar_p: exact_mcnemar(only_a, only_b),
         })
     };
@@ -240,6 +246,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn swapping_the_runs_swaps_everything(better in 0.0_f64..1.0, worse in 0.0_f64..1.0) {
             let a = predictions(60);

@@ -21,27 +21,22 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
     let mut page = Page::new(format!("{}, {} split", evaluation.benchmark, evaluation.split));
     head(&mut page, evaluation);
     let (numbers, protocol) = published(&evaluation.benchmark);
+    let level = evaluation.bootstrap.level;
     match &evaluation.scores {
         Scores::Vqa { scores, calibration, confusion } => {
-            tables::vqa(&mut page, scores, &numbers);
+            tables::vqa(&mut page, scores, level, &numbers);
             add_calibration(&mut page, calibration);
             add_confusion(&mut page, confusion);
         }
         Scores::Classification { scores } => {
-            tables::classification(&mut page, scores, &numbers);
+            tables::classification(&mut page, scores, level, &numbers);
             add_confusion(&mut page, &scores.confusion);
         }
-        Scores::Retrieval { scores } => tables::retrieval(&mut page, scores),
+        Scores::Retrieval { scores } => tables::retrieval(&mut page, scores, level),
     }
     gallery::add(&mut page, cases)?;
     if let Some(protocol) = protocol {
-        let comparable = match evaluation.protocol {
-            Protocol::Published => "This result's vocabulary and splits are made the same way.",
-            Protocol::Clean => {
-                "This result is made otherwise: its vocabulary comes from train alone, and its validation split is cut from train. \
-                 Expect it to be lower for that reason alone."
-            }
-        };
+        let comparable = comparable(evaluation.protocol, &evaluation.scores);
         page.section("How the published numbers were made").text(protocol).text(comparable);
     }
     if !evaluation.environment.is_empty() {
@@ -64,10 +59,7 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
         page.summary("Validation and test are different items: the checkpoint was not chosen on what is scored here.");
     }
     page.summary(format!("Model: {}", evaluation.model));
-    page.summary(match evaluation.protocol {
-        Protocol::Published => "Protocol: published (vocabulary from all splits, test included)",
-        Protocol::Clean => "Protocol: clean (vocabulary from train, validation cut from train)",
-    });
+    page.summary(format!("Protocol: {}", protocol_in_words(evaluation.protocol, &evaluation.scores)));
     let bootstrap = &evaluation.bootstrap;
     page.summary(format!(
         "Intervals: {:.0} % bootstrap percentiles of {} resamples (seed {}), of single items and of images with all their items; the \
@@ -78,6 +70,30 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
     ));
     for note in &evaluation.notes {
         page.summary(note);
+    }
+}
+
+/// Only question answering has a vocabulary of answers.
+fn protocol_in_words(protocol: Protocol, scores: &Scores) -> &'static str {
+    match (protocol, scores) {
+        (Protocol::Published, Scores::Vqa { .. }) => "published (vocabulary from all splits, test included)",
+        (Protocol::Clean, Scores::Vqa { .. }) => "clean (vocabulary from train, validation cut from train)",
+        (Protocol::Published, _) => "published (the reference's splits)",
+        (Protocol::Clean, _) => "clean (validation cut from train)",
+    }
+}
+
+/// What the protocol means for a comparison with published numbers.
+fn comparable(protocol: Protocol, scores: &Scores) -> &'static str {
+    match (protocol, scores) {
+        (Protocol::Published, _) => "This result is made the same way.",
+        (Protocol::Clean, Scores::Vqa { .. }) => {
+            "This result is made otherwise: its vocabulary comes from train alone, and its validation split is cut from train. \
+             Expect it to be lower for that reason alone."
+        }
+        (Protocol::Clean, _) => {
+            "This result is made otherwise: its validation split is cut from train, which leaves less to train on."
+        }
     }
 }
 

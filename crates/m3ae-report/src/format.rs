@@ -26,7 +26,7 @@ pub fn format_number(value: f64) -> String {
         "–".to_owned()
     } else if value == 0.0 {
         "0".to_owned()
-    } else if size < 1e-3 || size >= 1e15 {
+    } else if !(1e-3..1e15).contains(&size) {
         let text = format!("{value:.2e}");
         // "2.50e-5" says no more than "2.5e-5".
         match text.split_once('e') {

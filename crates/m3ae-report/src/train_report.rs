@@ -3,7 +3,7 @@
 //! ```text
 //! metrics.jsonl                one event a line: {"event": "start", …}, {"event": "train", "step", "epoch", "metrics": {…},
 //!                              "learning_rate", "gradient_norm", "samples_per_second", "seconds"},
-//!                              {"event": "validation", "step", "metrics": {…}}
+//!                              {"event": "validation", "step", "metrics": {…}}, {"event": "test", "step", "metrics": {…}}
 //! config.toml                  shown as it is
 //! environment.json             {"git_commit": "…", …}: names and texts
 //! reconstructions-<step>.png   pictures, the latest and some before

@@ -12,54 +12,54 @@ use crate::vqa::VqaScores;
 const OURS: usize = 0;
 const PUBLISHED: usize = 1;
 
-pub(super) fn vqa(page: &mut Page, scores: &VqaScores, numbers: &[PublishedNumber]) {
-    let columns = [
+pub(super) fn vqa(page: &mut Page, scores: &VqaScores, level: f64, numbers: &[PublishedNumber]) {
+    let [by_image, by_item] = ["images", "questions"].map(|unit| over(level, unit));
+    let mut table = Table::new([
         ("Questions", Align::Left),
-        ("Number", Align::Right),
-        ("Images", Align::Right),
-        ("Right", Align::Right),
         ("Score %", Align::Right),
-        ("95 % over images", Align::Right),
-        ("95 % over questions", Align::Right),
+        (&by_image, Align::Right),
         ("Published %", Align::Right),
         ("Released checkpoints %", Align::Right),
-    ];
-    let mut table = Table::new(columns);
+        (&by_item, Align::Right),
+        ("Right", Align::Right),
+        ("Number", Align::Right),
+        ("Images", Align::Right),
+    ]);
     let mut rows = Vec::new();
     for group in scores.groups() {
         let estimate = &group.score;
         table.row([
             group.name.as_str().into(),
-            estimate.items.to_string().into(),
-            estimate.images.to_string().into(),
-            group.hits.to_string().into(),
             Cell::strong(percent(estimate.value)),
             interval(estimate.by_image),
-            interval(estimate.by_item),
             numbers_of(numbers, &group.name, PublishedSource::Paper).into(),
             numbers_of(numbers, &group.name, PublishedSource::ReleasedCheckpoint).into(),
+            interval(estimate.by_item),
+            group.hits.to_string().into(),
+            estimate.items.to_string().into(),
+            estimate.images.to_string().into(),
         ]);
         rows.push(plotted(&group.name, estimate));
-        rows.extend(plotted_published(numbers, &group.name));
+        rows.extend(plotted_published(numbers, &group.name, &group.name));
     }
     let section = page.section("Scores");
     section.table(&table);
     if numbers.is_empty() {
         section.text("There are no published numbers for this benchmark.");
     }
-    section.figures([IntervalPlot::new("Score with 95 % interval over images", "percent", rows).draw()]);
+    section.figures([IntervalPlot::new(format!("Score, interval of {by_image}"), "percent", rows).draw()]);
 }
 
-pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, numbers: &[PublishedNumber]) {
-    let columns = [
+pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, level: f64, numbers: &[PublishedNumber]) {
+    let [by_image, by_item] = ["images", "samples"].map(|unit| over(level, unit));
+    let mut table = Table::new([
         ("Metric", Align::Left),
         ("%", Align::Right),
-        ("95 % over images", Align::Right),
-        ("95 % over samples", Align::Right),
+        (&by_image, Align::Right),
         ("Published %", Align::Right),
         ("Released checkpoints %", Align::Right),
-    ];
-    let mut table = Table::new(columns);
+        (&by_item, Align::Right),
+    ]);
     for (name, estimate) in [("accuracy", &scores.accuracy), ("macro-F1", &scores.macro_f1)] {
         // What is published is accuracy.
         let group = if name == "accuracy" { "overall" } else { name };
@@ -67,18 +67,18 @@ pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, num
             name.into(),
             Cell::strong(percent(estimate.value)),
             interval(estimate.by_image),
-            interval(estimate.by_item),
             numbers_of(numbers, group, PublishedSource::Paper).into(),
             numbers_of(numbers, group, PublishedSource::ReleasedCheckpoint).into(),
+            interval(estimate.by_item),
         ]);
     }
     let rows = [plotted("accuracy", &scores.accuracy), plotted("macro-F1", &scores.macro_f1)];
-    let rows = rows.into_iter().chain(plotted_published(numbers, "overall")).collect();
+    let rows = rows.into_iter().chain(plotted_published(numbers, "overall", "accuracy")).collect();
     let accuracy = &scores.accuracy;
     page.section("Scores")
         .text(format!("{} of {} samples right, on {} images.", scores.hits, accuracy.items, accuracy.images))
         .table(&table)
-        .figures([IntervalPlot::new("Score with 95 % interval over images", "percent", rows).draw()]);
+        .figures([IntervalPlot::new(format!("Score, interval of {by_image}"), "percent", rows).draw()]);
 
     let right = Align::Right;
     let columns = [("Precision %", right), ("Recall %", right), ("F1 %", right), ("Samples", right)];
@@ -91,23 +91,23 @@ pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, num
     page.section("Classes").table(&table);
 }
 
-pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores) {
-    let columns = [
+pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores, level: f64) {
+    let [by_image, by_item] = ["images", "queries"].map(|unit| over(level, unit));
+    let mut table = Table::new([
         ("Direction", Align::Left),
         ("Metric", Align::Left),
         ("Value", Align::Right),
-        ("95 % over images", Align::Right),
-        ("95 % over queries", Align::Right),
+        (&by_image, Align::Right),
+        (&by_item, Align::Right),
         ("Queries", Align::Right),
         ("Candidates", Align::Right),
-    ];
-    let mut table = Table::new(columns);
+    ]);
     let mut rows = Vec::new();
     for (name, direction) in [("image to text", &scores.image_to_text), ("text to image", &scores.text_to_image)] {
         let mut row = |metric: &str, value: String, intervals: [Cell; 2], items: usize| {
-            let [by_image, by_item] = intervals;
+            let [over_images, over_queries] = intervals;
             let counts = [items, direction.candidates].map(|count| Cell::from(count.to_string()));
-            let cells = [name.into(), metric.into(), Cell::strong(value), by_image, by_item];
+            let cells = [name.into(), metric.into(), Cell::strong(value), over_images, over_queries];
             table.row(cells.into_iter().chain(counts));
         };
         for (at, recall) in RECALL_AT.into_iter().zip(&direction.recall) {
@@ -127,11 +127,16 @@ pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores) {
         );
     }
     page.section("Scores").text("Ties count against the model.").table(&table).figures([IntervalPlot::new(
-        "Recall with 95 % interval over images",
+        format!("Recall, interval of {by_image}"),
         "percent",
         rows,
     )
     .draw()]);
+}
+
+/// Heading of intervals.
+fn over(level: f64, unit: &str) -> String {
+    format!("{:.0} % over {unit}", level * 100.0)
 }
 
 fn percent(share: f64) -> String {
@@ -158,15 +163,9 @@ fn plotted(name: &str, estimate: &Estimate) -> m3ae_report::Interval {
     m3ae_report::Interval { name: name.to_owned(), value: estimate.value * 100.0, ends, group: OURS }
 }
 
-fn plotted_published<'a>(
-    numbers: &'a [PublishedNumber],
-    group: &'a str,
-) -> impl Iterator<Item = m3ae_report::Interval> + 'a {
-    let paper = numbers.iter().filter(move |number| number.group == group && number.source == PublishedSource::Paper);
-    paper.map(|number| m3ae_report::Interval {
-        name: format!("{}, published", number.group),
-        value: number.percent,
-        ends: None,
-        group: PUBLISHED,
-    })
+/// The paper's number of a group, under the name that the group has here.
+fn plotted_published(numbers: &[PublishedNumber], group: &str, name: &str) -> Option<m3ae_report::Interval> {
+    let paper = numbers.iter().find(|number| number.group == group && number.source == PublishedSource::Paper)?;
+    let name = format!("{name}, published");
+    Some(m3ae_report::Interval { name, value: paper.percent, ends: None, group: PUBLISHED })
 }

@@ -3,7 +3,6 @@
 use super::COLOURS;
 use super::frame::draw_title;
 use super::scale::Scale;
-use crate::format::format_number;
 use crate::svg::{Anchor, Svg, fit_text, text_width};
 
 const WIDTH: f64 = 480.0;
@@ -66,16 +65,20 @@ impl IntervalPlot {
         if let Some(guide) = self.guide {
             svg.line((x.place(guide), top), (x.place(guide), bottom), "guide");
         }
+        // Shares need more decimals than percentages.
+        let decimals = if self.rows.iter().any(|row| row.value.abs() > 1.0) { 2 } else { 4 };
         for (number, row) in self.rows.iter().enumerate() {
             let (y, colour) = (top + ROW * (number as f64 + 0.5), row.group % COLOURS);
             svg.text((left - 8.0, y + 4.0), Anchor::End, "name", &fit_text(&row.name, LETTERS, LONGEST_NAME));
-            if let Some((low, high)) = row.ends.filter(|(low, high)| low.is_finite() && high.is_finite()) {
-                svg.line((x.place(low), y), (x.place(high), y), &format!("thick s{colour}"));
+            let ends = row.ends.map(|(low, high)| (x.place(low), x.place(high)));
+            if let Some((low, high)) = ends.filter(|(low, high)| low.is_finite() && high.is_finite()) {
+                svg.line((low, y), (high, y), &format!("thick s{colour}"));
             }
-            if row.value.is_finite() {
-                svg.circle((x.place(row.value), y), 4.2, &format!("f{colour}"));
+            let at = x.place(row.value);
+            if at.is_finite() {
+                svg.circle((at, y), 4.2, &format!("f{colour}"));
+                svg.text((WIDTH - 8.0, y + 4.0), Anchor::End, "tick", &format!("{:.decimals$}", row.value));
             }
-            svg.text((WIDTH - 8.0, y + 4.0), Anchor::End, "tick", &format_number(row.value));
         }
         svg
     }

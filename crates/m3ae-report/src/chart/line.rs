@@ -20,6 +20,7 @@ pub struct LineChart {
     x_label: String,
     y_label: String,
     log_y: bool,
+    from_zero: bool,
     series: Vec<Series>,
 }
 
@@ -51,6 +52,13 @@ impl LineChart {
         self
     }
 
+    /// Begins the horizontal axis at 0, so that charts of one run can be compared.
+    #[must_use]
+    pub fn x_from_zero(mut self) -> Self {
+        self.from_zero = true;
+        self
+    }
+
     /// Adds a line. Colours follow the order in which lines are added.
     #[must_use]
     pub fn series(mut self, series: Series) -> Self {
@@ -69,7 +77,8 @@ impl LineChart {
         self.draw_legend(&mut svg, &rows);
 
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let x = Scale::around(points().map(|point| point.0), false, frame.horizontal());
+        let zero = self.from_zero.then_some(0.0);
+        let x = Scale::around(points().map(|point| point.0).chain(zero), false, frame.horizontal());
         let y = Scale::around(points().map(|point| point.1), self.log_y, frame.vertical());
         frame.draw(&mut svg, &x, &y, (&self.x_label, &self.y_label));
         let place = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
@@ -165,6 +174,13 @@ mod tests {
         let chart = LineChart::new("x").log_y().series(Series::new("a", vec![(0.0, 1.0), (1.0, 0.0), (2.0, 10.0)]));
         let svg = chart.draw().document();
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn the_horizontal_axis_begins_at_zero_where_asked() {
+        let chart = LineChart::new("x").series(Series::new("a", vec![(900.0, 0.1), (1000.0, 0.2)]));
+        let has_zero = |chart: LineChart| chart.draw().document().contains("text-anchor=\"middle\">0</text>");
+        assert!(!has_zero(chart.clone()) && has_zero(chart.x_from_zero()));
     }
 
     #[test]

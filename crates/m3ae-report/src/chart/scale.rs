@@ -2,6 +2,9 @@
 
 use crate::format::format_tick;
 
+/// Numbers larger than this, either way, are treated like those that are not finite: differences of larger ones overflow.
+const LARGEST: f64 = 1e100;
+
 /// A linear or logarithmic axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scale {
@@ -16,21 +19,21 @@ impl Scale {
     /// An axis that shows `values` and ends on ticks, from pixel `from` to pixel `to`. Numbers that are not finite are passed
     /// over, and on a logarithmic axis those that are not positive.
     pub fn around(values: impl Iterator<Item = f64>, log: bool, (from, to): (f64, f64)) -> Self {
-        let shown = values.filter(|&value| value.is_finite() && (!log || value > 0.0));
+        let shown = values.filter(|&value| value.abs() <= LARGEST && (!log || value >= f64::MIN_POSITIVE));
         let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), value| (a.min(value), b.max(value)));
         if low > high {
             return Self { low: if log { 0.1 } else { 0.0 }, high: 1.0, log, from, to };
         }
         if log {
             // A margin of a twentieth of the range; a constant gets a factor of two either way.
-            let margin = if high > low { (high / low).powf(0.05) } else { 2.0 };
-            let (low, high) = ((low / margin).max(f64::MIN_POSITIVE), (high * margin).min(f64::MAX));
+            let margin = if high > low { ((high.ln() - low.ln()) * 0.05).exp() } else { 2.0 };
+            let (low, high) = ((low / margin).max(f64::MIN_POSITIVE), high * margin);
             return Self { low, high, log, from, to };
         }
         // A range too narrow for its size cannot be divided: a constant gets one of its own.
         let narrow = high - low <= high.abs().max(low.abs()) * 1e-9;
         let (low, high) = match narrow {
-            true if low == 0.0 => (-1.0, 1.0),
+            true if low == 0.0 => (0.0, 1.0),
             true => (low - low.abs() * 0.1, high + high.abs() * 0.1),
             false => (low, high),
         };
@@ -46,11 +49,12 @@ impl Scale {
     /// Where `value` is; not finite where it has no place.
     pub fn place(&self, value: f64) -> f64 {
         let share = match self.log {
-            true if value <= 0.0 => f64::NAN,
-            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            true if value < f64::MIN_POSITIVE => f64::NAN,
+            true => (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln()),
             false => (value - self.low) / (self.high - self.low),
         };
-        self.from + (self.to - self.from) * share
+        // What the axis does not reach, with room for rounding: numbers above `LARGEST`.
+        if (-0.5..=1.5).contains(&share) { self.from + (self.to - self.from) * share } else { f64::NAN }
     }
 
     /// About `target` round values with their labels.

@@ -25,6 +25,11 @@ enum Event {
         #[serde(default)]
         metrics: Map<String, Value>,
     },
+    Test {
+        step: u64,
+        #[serde(default)]
+        metrics: Map<String, Value>,
+    },
     #[serde(other)]
     Other,
 }
@@ -41,6 +46,8 @@ pub(super) struct History {
     pub train: Curves,
     /// Metrics of the validation split.
     pub validation: Curves,
+    /// Metrics of the test split; the last point of each is of the model that was kept.
+    pub test: Curves,
     /// Learning rate, gradient norm and whatever else a training line has besides metrics.
     pub progress: Curves,
     /// Lines that could not be read, a cut last one not counted.
@@ -83,6 +90,7 @@ impl History {
                 }
                 extend(&mut self.validation, step, metrics);
             }
+            Event::Test { step, metrics } => extend(&mut self.test, step, metrics),
             Event::Other => {}
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn summary(page: &mut Page, history: &History) {
         }
     }
     page.summary(line + ".");
-    let shown = ["parameters", "train_samples", "train_images", "val_samples", "vocabulary"];
+    let shown = ["parameters", "train_samples", "train_images", "val_samples", "test_samples", "vocabulary", "answers"];
     let known: Vec<String> = shown
         .iter()
         .filter_map(|key| Some(format!("{} {}", format_number(number(key)?), key.replace('_', " "))))
@@ -73,7 +73,7 @@ pub(super) fn metrics(page: &mut Page, history: &History) {
     let (losses, others): (Vec<&String>, Vec<&String>) = names.into_iter().partition(|name| is_loss(name));
     let section = page.section("Losses and metrics");
     section.figures(losses.iter().chain(&others).map(|name| {
-        let mut chart = LineChart::new(name.replace('_', " ")).x_label("step");
+        let mut chart = LineChart::new(name.replace('_', " ")).x_label("step").x_from_zero();
         for (label, curves) in [("train", &history.train), ("validation", &history.validation)] {
             if let Some(curve) = curves.get(*name) {
                 chart = chart.series(styled(label, curve));
@@ -82,6 +82,18 @@ pub(super) fn metrics(page: &mut Page, history: &History) {
         chart.draw()
     }));
     validation_table(section, &history.validation, losses.into_iter().chain(others));
+    test_table(section, &history.test);
+}
+
+fn test_table(section: &mut Section, test: &Curves) {
+    let mut table = Table::new([("Test", Align::Left), ("Value", Align::Right), ("After step", Align::Right)]);
+    for (name, point) in test.iter().filter_map(|(name, curve)| Some((name, curve.last()?))) {
+        let numbers = [point.1, point.0].map(|value| format_number(value).into());
+        table.row([name.replace('_', " ").into()].into_iter().chain(numbers));
+    }
+    if !table.is_empty() {
+        section.table(&table);
+    }
 }
 
 fn validation_table<'a>(section: &mut Section, validation: &Curves, names: impl Iterator<Item = &'a String>) {
@@ -91,7 +103,7 @@ fn validation_table<'a>(section: &mut Section, validation: &Curves, names: impl 
         let points = || validation.get(name).into_iter().flatten().filter(|point| point.1.is_finite());
         let by_value = |a: &&Point, b: &&Point| a.1.total_cmp(&b.1);
         let best = if is_loss(name) { points().min_by(by_value) } else { points().max_by(by_value) };
-        let (Some(first), Some(best), Some(last)) = (points().next(), best, points().last()) else { continue };
+        let (Some(first), Some(best), Some(last)) = (points().next(), best, points().next_back()) else { continue };
         let numbers = [first.1, best.1, best.0, last.1].map(|value| format_number(value).into());
         table.row([name.replace('_', " ").into()].into_iter().chain(numbers));
     }
@@ -114,7 +126,7 @@ pub(super) fn progress(page: &mut Page, history: &History) {
             // The learning rate is set, not measured: it has no noise to smooth.
             let smooth_is_exact = name == "learning_rate";
             let series = if smooth_is_exact { Series::new("train", curve.clone()) } else { styled("train", curve) };
-            let chart = LineChart::new(title).x_label("step").series(series);
+            let chart = LineChart::new(title).x_label("step").x_from_zero().series(series);
             if name == "gradient_norm" && spread(curve) > LOG_FROM { chart.log_y().draw() } else { chart.draw() }
         })
         .collect();

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use std::path::PathBuf;
 
 fn folder(metrics: &str) -> tempfile::TempDir {
@@ -26,7 +27,9 @@ const VALIDATION: &str = "{\"event\":\"validation\",\"step\":0,\"metrics\":{\"vq
 
 #[test]
 fn every_metric_has_a_chart_whatever_its_name() {
-    let html = html(&folder(&format!("{START}{VALIDATION}{}{}", train(10, 2.0), train(20, 1.0))));
+    let test = "{\"event\":\"test\",\"step\":20,\"metrics\":{\"vqa_score\":0.4321}}\n";
+    let html = html(&folder(&format!("{START}{VALIDATION}{}{}{test}", train(10, 2.0), train(20, 1.0))));
+    assert!(html.contains("<td class=\"number\">0.4321</td><td class=\"number\">20</td>"));
     for part in ["Step 20 of 100 (20 %), epoch 0", "40 s of training, about 2 min 40 s left", "1,234,567 parameters"] {
         assert!(html.contains(part), "{part}");
     }
@@ -104,4 +107,26 @@ fn the_page_of_a_long_run_stays_small() {
     let lines: String = (1..=10_000).map(|step| train(step, (step as f64).sin() + 2.0)).collect();
     let html = html(&folder(&lines));
     assert!(html.len() < 400_000, "{}", html.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_bytes_make_it_fail(
+        metrics in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..400, values in prop::collection::vec(any::<f64>(), 1..9),
+    ) {
+        // Anything, then good lines with any numbers, then a line cut anywhere.
+        let good: String = values.iter().enumerate().map(|(i, &value)| {
+            let value = serde_json::json!(value); // Not finite: null.
+            format!("{{\"event\":\"train\",\"step\":{},\"metrics\":{{\"a\":{value}}},\"gradient_norm\":{value}}}\n", i + 1)
+        }).collect();
+        let mut bytes = metrics;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(good.as_bytes());
+        bytes.extend_from_slice(&good.as_bytes()[..cut.min(good.len())]);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("metrics.jsonl"), bytes).unwrap();
+        let html = html(&folder);
+        prop_assert!(!html.contains("NaN") && !html.contains("inf\""), "{}", html);
+    }
 }
