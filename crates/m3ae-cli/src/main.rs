@@ -5,14 +5,18 @@ mod backend;
 mod blocks;
 mod checkpoint;
 mod data;
+mod embed;
 mod environment;
 mod eval;
+mod files;
 mod logging;
 mod memory;
 mod model;
 mod parity;
 mod prepare;
 mod prepared;
+mod reconstruct;
+mod retrieve;
 mod training;
 
 use std::process::ExitCode;
@@ -24,9 +28,12 @@ use answer::AnswerArgs;
 use backend::Backend;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
+use embed::EmbedArgs;
 use eval::EvalArgs;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
+use reconstruct::ReconstructArgs;
+use retrieve::RetrieveArgs;
 use training::{FinetuneArgs, PretrainArgs};
 
 /// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
@@ -46,6 +53,9 @@ enum Command {
     Finetune(FinetuneArgs),
     Eval(EvalArgs),
     Answer(AnswerArgs),
+    Retrieve(RetrieveArgs),
+    Reconstruct(ReconstructArgs),
+    Embed(EmbedArgs),
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
@@ -69,6 +79,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Pretrain(args) => return training::pretrain(args, &device),
         Command::Finetune(args) => return training::finetune(args, &device),
         Command::Answer(args) => return answer::run(args, &device),
+        Command::Retrieve(args) => retrieve::run(args, &device)?,
+        Command::Reconstruct(args) => reconstruct::run(args, &device)?,
+        Command::Embed(args) => embed::run(args, &device)?,
         Command::Eval(args) => eval::run(args, &device)?,
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,

@@ -10,6 +10,7 @@ mod parity;
 mod pretrain;
 #[cfg(unix)]
 mod resume;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
