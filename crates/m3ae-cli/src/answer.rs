@@ -3,7 +3,6 @@
 mod rows;
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -183,10 +182,4 @@ pub fn image(path: &Path) -> Result<Image> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("standard input")?;
     Ok(read_image(&bytes, Path::new("standard input"))?)
-}
-
-/// Reads a text file, with its name in the error.
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))
 }

@@ -1,20 +1,26 @@
 //! `m3ae eval`: a trained model's scores on a benchmark, with intervals, predictions and a report.
 
+mod classification;
 mod compare;
 mod protocol;
 mod questions;
+mod retrieval;
 mod vqa;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use burn::module::Module;
 use burn::prelude::Device;
 use clap::ValueEnum;
 use m3ae_data::prepare::SetName;
 use m3ae_eval::{Bootstrap, Protocol};
 
-use crate::model::ModelOptions;
+use crate::environment;
+use crate::model::{ModelOptions, Opened};
+use crate::prepared::prepare_absent;
 
 /// Score a trained model on a benchmark: table, eval.json, predictions.jsonl and report.html.
 #[derive(Debug, clap::Args)]
@@ -53,7 +59,13 @@ pub struct EvalArgs {
     /// Cases shown in the report, of right and of wrong answers each
     #[arg(long, default_value_t = 8)]
     cases: usize,
-    /// Write every logit too, as logits.safetensors
+    /// Classification: the label column, p_meth_label, i_meth_label, p_meth or i_meth
+    #[arg(long, default_value = "p_meth_label")]
+    label: String,
+    /// Retrieval: only the first so many images, with all their texts
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
+    /// Write every logit (of retrieval, every score) too, as logits.safetensors (scores.safetensors)
     #[arg(long)]
     logits: bool,
     /// Compare two evaluations of the same questions instead: their eval.json files
@@ -71,6 +83,10 @@ enum Benchmark {
     /// Modality, plane and organ questions
     #[value(name = "vqa-med-2019")]
     VqaMed2019,
+    /// Classes of experiment methods from figures and captions
+    Melinda,
+    /// Which caption belongs to which image, and the reverse
+    Roco,
     /// Questions about the synthetic set: runs anywhere
     PhantomVqa,
 }
@@ -81,6 +97,8 @@ impl Benchmark {
             Self::VqaRad => SetName::VqaRad,
             Self::Slake => SetName::Slake,
             Self::VqaMed2019 => SetName::VqaMed2019,
+            Self::Melinda => SetName::Melinda,
+            Self::Roco => SetName::IrtrRoco,
             Self::PhantomVqa => SetName::Phantom,
         }
     }
@@ -89,6 +107,7 @@ impl Benchmark {
     fn name(self) -> &'static str {
         match self {
             Self::PhantomVqa => "phantom-vqa",
+            Self::Roco => "roco",
             other => other.set().name(),
         }
     }
@@ -154,13 +173,61 @@ impl EvalArgs {
     }
 }
 
+impl Opened {
+    fn print(&self) {
+        let parameters = self.model.network().num_params() as f64 / 1e6;
+        println!(
+            "{}: {parameters:.1} M parameters, images of {} pixels, texts of {} tokens at most, loaded in {:.2} s",
+            self.model.path().display(),
+            self.model.config().vision.image_size,
+            self.model.max_length(),
+            self.took.as_secs_f64()
+        );
+    }
+
+    /// What a result was made with: program, device, settings.
+    fn facts(&self, device: &Device, prepared: &Path) -> BTreeMap<String, String> {
+        let facts = environment::facts(std::slice::from_ref(device)).into_iter().map(|(name, value)| (name.to_owned(), value));
+        let own = [
+            ("image_size", self.model.config().vision.image_size.to_string()),
+            ("max_length", self.model.max_length().to_string()),
+            ("tokenizer", self.model.tokenizer().hash()),
+            ("load_seconds", format!("{:.3}", self.took.as_secs_f64())),
+            ("prepared", prepared.display().to_string()),
+        ];
+        facts.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
+    }
+}
+
+/// The prepared file of a split; the set is prepared first where only its raw folder is there.
+fn prepared_file(set: SetName, split: Split, protocol: Option<ProtocolName>, places: &Places) -> Result<PathBuf> {
+    let Places { prepared, raw, .. } = places;
+    prepare_absent(set, raw, prepared, split.name(), &protocol::options(set, protocol))?;
+    let path = prepared.join(format!("{}_{}.arrow", set.file_stem(), split.name()));
+    if !path.is_file() {
+        let advice = match set {
+            SetName::Phantom => "`m3ae prepare phantom` makes it",
+            _ => {
+                "datasets/README.md says where it comes from; name its folder with --raw, or that of prepared files with \
+                 --prepared"
+            }
+        };
+        bail!("{} is missing, and so is the raw set in {}: {advice}", path.display(), raw.display());
+    }
+    Ok(path)
+}
+
 /// Evaluates, or compares two evaluations.
 pub fn run(args: &EvalArgs, device: &Device) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare::run(a, b, &args.bootstrap());
     }
     match (args.benchmark, &args.checkpoint) {
-        (Some(benchmark), Some(checkpoint)) => vqa::run(args, benchmark, checkpoint, device),
+        (Some(benchmark), Some(checkpoint)) => match benchmark {
+            Benchmark::Melinda => classification::run(args, benchmark, checkpoint, device),
+            Benchmark::Roco => retrieval::run(args, benchmark, checkpoint, device),
+            _ => vqa::run(args, benchmark, checkpoint, device),
+        },
         _ => bail!("name a benchmark and a --checkpoint, or two evaluations with --compare"),
     }
 }

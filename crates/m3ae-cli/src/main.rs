@@ -6,14 +6,18 @@ mod bench;
 mod blocks;
 mod checkpoint;
 mod data;
+mod embed;
 mod environment;
 mod eval;
+mod files;
 mod logging;
 mod memory;
 mod model;
 mod parity;
 mod prepare;
 mod prepared;
+mod reconstruct;
+mod retrieve;
 mod training;
 
 use std::process::ExitCode;
@@ -26,9 +30,12 @@ use backend::Backend;
 use bench::BenchArgs;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
+use embed::EmbedArgs;
 use eval::EvalArgs;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
+use reconstruct::ReconstructArgs;
+use retrieve::RetrieveArgs;
 use training::{FinetuneArgs, PretrainArgs};
 
 /// Masked medical vision-and-language pre-training (M3AE, MICCAI 2022).
@@ -48,6 +55,9 @@ enum Command {
     Finetune(FinetuneArgs),
     Eval(EvalArgs),
     Answer(AnswerArgs),
+    Retrieve(RetrieveArgs),
+    Reconstruct(ReconstructArgs),
+    Embed(EmbedArgs),
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
@@ -73,6 +83,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Finetune(args) => return training::finetune(args, cli.backend),
         Command::Bench(args) => return bench::run(args, cli.backend),
         Command::Answer(args) => return answer::run(args, &device),
+        Command::Retrieve(args) => retrieve::run(args, &device)?,
+        Command::Reconstruct(args) => reconstruct::run(args, &device)?,
+        Command::Embed(args) => embed::run(args, &device)?,
         Command::Eval(args) => eval::run(args, &device)?,
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,

@@ -1,15 +1,11 @@
 //! What a reconstruction looks like, as a PNG: for each image the original, what the model saw, what it made of it; two images
 //! to a row.
 
-use std::path::Path;
-
 use burn::prelude::*;
+use burn::tensor::TensorReadError;
 use image::{Rgb, RgbImage, imageops};
 use m3ae_data::{MEAN, STD};
 use m3ae_model::{M3ae, patch_moments, patchify, unpatchify};
-
-use crate::error::TrainError;
-use crate::objectives::PretrainBatch;
 
 /// Gap between pictures, in pixels.
 const GAP: u32 = 4;
@@ -21,29 +17,30 @@ const LEAST_SIDE: u32 = 160;
 /// `[count, 3, S, S]` of CLIP-normalised pixels.
 struct Column(Vec<f32>);
 
-/// Draws the first `count` images of a batch, with the patches that were predicted for it (`[B, N, P·P·3]`).
+/// Draws the first `count` images of a batch, `[B, 3, S, S]`, of which the patches `removed` (`[B, N]`, 1 where one was) were
+/// predicted (`[B, N, P·P·3]`).
 ///
 /// The third picture shows the prediction where patches were removed and the original where they were visible. Where the
 /// model predicts patches normalised by their own mean and deviation, these two numbers are taken from the original, as
 /// is usual for masked auto-encoders: the picture then shows only the structure within patches to be the model's.
 ///
 /// # Errors
-/// The device cannot be read or the file not written.
+/// The device cannot be read.
 pub fn draw_reconstructions(
     model: &M3ae,
-    batch: &PretrainBatch,
+    image: &Tensor<4>,
+    removed: &Tensor<2>,
     predicted: Tensor<3>,
     count: usize,
-    path: &Path,
-) -> Result<(), TrainError> {
+) -> Result<RgbImage, TensorReadError> {
     let patch = model.patch_size();
-    let [batch_size, _, side, _] = batch.image.dims();
+    let [batch_size, _, side, _] = image.dims();
     let count = count.min(batch_size);
     let first = |x: Tensor<3>| x.narrow(0, 0, count);
 
-    let original = first(patchify(batch.image.clone(), patch)); // [count, N, P·P·3]
+    let original = first(patchify(image.clone(), patch)); // [count, N, P·P·3]
     let [_, patches, _] = original.dims();
-    let removed = batch.visible.mask.clone().narrow(0, 0, count).reshape([count, patches, 1]);
+    let removed = removed.clone().narrow(0, 0, count).reshape([count, patches, 1]);
     let kept = removed.clone().neg() + 1.0;
     let mut predicted = first(predicted);
     if model.norm_pix_loss() {
@@ -72,7 +69,7 @@ pub fn draw_reconstructions(
             imageops::replace(&mut sheet, &picture, (left + c as u32 * (shown + GAP)).into(), top.into());
         }
     }
-    sheet.save(path).map_err(|source| TrainError::Picture { path: path.to_owned(), source })
+    Ok(sheet)
 }
 
 impl Column {

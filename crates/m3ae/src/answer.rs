@@ -115,7 +115,11 @@ impl Model {
 
     fn head<'a>(&self, name: &'static str, head: Option<&'a ClassifierHead>) -> Result<&'a ClassifierHead, ModelError> {
         let advice = "fine-tune it first (`m3ae finetune`), or name a model that was";
-        head.ok_or_else(|| ModelError::MissingHead { model: self.path.clone(), head: name, advice })
+        head.ok_or_else(|| self.missing(name, advice))
+    }
+
+    pub(crate) fn missing(&self, head: &'static str, advice: &'static str) -> ModelError {
+        ModelError::MissingHead { model: self.path.clone(), head, advice }
     }
 
     /// The names of the question-answering head's classes.

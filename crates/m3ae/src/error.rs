@@ -88,6 +88,12 @@ pub enum ModelError {
         /// What would have one.
         advice: &'static str,
     },
+    /// Patches that cannot be left out so.
+    #[error("share of patches to remove: {0}")]
+    PatchMask(#[from] m3ae_masking::PatchMaskError),
+    /// The vision encoder cannot leave patches out.
+    #[error(transparent)]
+    Masking(#[from] m3ae_model::MaskingUnsupported),
     /// A text that says nothing.
     #[error("the text is empty: nothing is asked")]
     EmptyText,

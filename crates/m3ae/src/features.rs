@@ -110,11 +110,10 @@ impl Model {
     /// The model has neither a retrieval nor a matching head.
     pub(crate) fn check_match_head(&self) -> Result<(), ModelError> {
         match (&self.network.irtr_head, &self.network.itm_head) {
-            (None, None) => Err(ModelError::MissingHead {
-                model: self.path.clone(),
-                head: "retrieval or matching",
-                advice: "a pre-trained model has one, and one fine-tuned for retrieval",
-            }),
+            (None, None) => {
+                Err(self
+                    .missing("retrieval or matching", "a pre-trained model has one, and one fine-tuned for retrieval"))
+            }
             _ => Ok(()),
         }
     }

@@ -26,6 +26,8 @@
 //! | question answering | [`Model::answer`], [`Model::answer_batch`], [`Model::answer_encoded`] | the k most probable answers |
 //! | matching | [`Model::match_score`], [`Model::match_scores`] | a score to rank by, and a probability |
 //! | features | [`Model::embed_image`], [`Model::embed_text`], [`Model::embed_pair`] | `[Dv]`, `[Dt]`, `[2D]` |
+//! | many pairs | [`Model::encode_texts`], [`Model::score_image`] | a score for every text |
+//! | what is hidden | [`Model::reconstruct`], [`Model::fill_masks`] | pictures; words |
 //! | attention | [`Model::attention`], [`draw`] | a weight per patch; a picture |
 //!
 //! Not a medical device: for research only.
@@ -36,6 +38,8 @@ mod error;
 mod features;
 mod model;
 mod open;
+mod pairs;
+mod reconstruct;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +55,8 @@ pub use m3ae_data::{Crop, Image};
 pub use m3ae_text::Tokenizer;
 pub use model::{EncodedImages, Model};
 pub use open::OpenOptions;
+pub use pairs::EncodedTexts;
+pub use reconstruct::Filling;
 
 /// Reads an image file, PNG or JPEG by its content, of at most 64 Mi pixels and 512 MiB.
 ///

@@ -111,6 +111,45 @@ fn features_and_matches_are_the_same_alone_and_together() {
 }
 
 #[test]
+fn scores_of_many_pairs_are_those_of_whole_passes() {
+    let (_folder, path) = exported();
+    let model = OpenOptions::new().batch_size(Some(2)).open(path.to_str().unwrap(), &Device::default()).unwrap();
+    let images = [image(0), image(90)];
+    let captions = ["which plane is this", "plane", "is there an effusion", "an effusion"];
+    let texts = model.encode_texts(&captions).unwrap();
+    let encoded = model.encode_images(&images).unwrap();
+    for (row, image) in images.iter().enumerate() {
+        let scores = model.score_image(&encoded, row, &texts).unwrap();
+        for (caption, score) in captions.iter().zip(scores) {
+            let pixels = model.pixels(&[model.crop(image).unwrap()]);
+            let ids: Vec<i64> = model.tokens(caption).unwrap().ids.iter().map(|&id| i64::from(id)).collect();
+            let ids = Tensor::<1, Int>::from_data(ids.as_slice(), model.device()).unsqueeze::<2>();
+            let cls = model.network().forward(pixels, ids.clone(), ids.ones_like()).cls;
+            let logits: Vec<f32> = model.network().itm_head.as_ref().unwrap().forward(cls).try_into_vec_as().unwrap();
+            assert!((score - logits[1]).abs() < 1e-5, "{caption}: {score} {logits:?}");
+        }
+    }
+    assert!(model.score_image(&encoded, 2, &texts).is_err());
+}
+
+#[test]
+fn masked_words_and_patches_are_filled() {
+    let (_folder, path) = exported();
+    let model = open(&path);
+    let images = model.encode_images(&[image(3)]).unwrap();
+    assert_eq!(model.mask_token(), "<mask>");
+    let filled = model.fill_masks(&images, 0, "which <mask> is <mask>", 3).unwrap();
+    assert_eq!(filled.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+    assert!(filled[0][0].probability >= filled[0][1].probability && filled[0][0].probability < 1.0);
+    assert!(matches!(model.fill_masks(&images, 0, "which plane", 3), Err(ModelError::NoMask { .. })));
+    let draw = |seed| model.reconstruct(&image(3), "", 0.5, seed).unwrap();
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+    let error = model.reconstruct(&image(3), "", 1.5, 0).unwrap_err().to_string();
+    assert!(error.contains("share of patches"), "{error}");
+}
+
+#[test]
 fn attention_is_a_share_of_the_patches() {
     let (_folder, path) = exported();
     let model = open(&path);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::read_text;
+use crate::files;
 
 /// A question about an image.
 #[derive(Debug, PartialEq)]
@@ -29,7 +29,7 @@ impl Row {
 
 /// Reads a table. What begins with `{` is JSON lines, all else CSV with a header.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
-    let text = read_text(path)?;
+    let text = files::text(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new(""));
     let rows = match text.trim_start().starts_with('{') {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Result, bail};
+use m3ae_data::prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
 use m3ae_eval::Protocol;
 
 use super::questions::Questions;
@@ -19,6 +20,19 @@ pub struct Findings {
     pub validation_equals_test: bool,
     /// What a reader must know.
     pub notes: Vec<String>,
+}
+
+/// How a protocol prepares a set.
+pub fn options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
+    let (vocabulary, val) = match protocol {
+        Some(ProtocolName::Clean) => (VocabularyScope::Train, Some(ValChoice::Split)),
+        // Of the published sets, VQA-RAD alone has no validation split.
+        Some(ProtocolName::Published) if set == SetName::VqaRad => (VocabularyScope::All, Some(ValChoice::CopyTest)),
+        Some(ProtocolName::Published) => (VocabularyScope::All, None),
+        // As `m3ae finetune` prepares it.
+        None => (VocabularyScope::All, None),
+    };
+    PrepareOptions { vocabulary, val, ..PrepareOptions::default() }
 }
 
 /// Compares the model's answers with the set's, and both with what was asked for.

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use m3ae_data::prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
+use m3ae_data::prepare::SetName;
 use m3ae_data::{Question, QuestionSet, read_questions_arrow, shared_vocabulary};
 use m3ae_text::Vocabulary;
 
-use super::{Places, ProtocolName, Split};
-use crate::prepared::prepare_absent;
+use super::{Places, ProtocolName, Split, prepared_file};
 
 /// A benchmark's prepared questions.
 pub struct Questions {
@@ -26,19 +25,8 @@ pub struct Questions {
 
 /// Reads the questions of a split; prepares the set first where only its raw folder is there.
 pub fn open(set: SetName, split: Split, protocol: Option<ProtocolName>, places: &Places) -> Result<Questions> {
-    let Places { prepared, raw, .. } = places;
-    prepare_absent(set, raw, prepared, split.name(), &options(set, protocol))?;
-    let file = |split: &str| prepared.join(format!("{}_{split}.arrow", set.file_stem()));
-    let path = file(split.name());
-    if !path.is_file() {
-        let advice = match set {
-            SetName::Phantom => "`m3ae prepare phantom` makes it",
-            _ => {
-                "datasets/README.md says where it comes from; name its folder with --raw, or that of prepared files with --prepared"
-            }
-        };
-        bail!("{} is missing, and so is the raw set in {}: {advice}", path.display(), raw.display());
-    }
+    let path = prepared_file(set, split, protocol, places)?;
+    let file = |split: &str| path.with_file_name(format!("{}_{split}.arrow", set.file_stem()));
     let read = |split: &str| -> Result<Option<QuestionSet>> {
         let path = file(split);
         Ok(if path.is_file() { Some(read_questions_arrow(&path)?) } else { None })
@@ -60,19 +48,6 @@ pub fn open(set: SetName, split: Split, protocol: Option<ProtocolName>, places: 
         bail!("{} holds no questions", path.display());
     }
     Ok(Questions { path, questions, vocabulary, train, validation_equals_test })
-}
-
-/// How a protocol prepares a set.
-fn options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
-    let (vocabulary, val) = match protocol {
-        Some(ProtocolName::Clean) => (VocabularyScope::Train, Some(ValChoice::Split)),
-        // Of the published sets, VQA-RAD alone has no validation split.
-        Some(ProtocolName::Published) if set == SetName::VqaRad => (VocabularyScope::All, Some(ValChoice::CopyTest)),
-        Some(ProtocolName::Published) => (VocabularyScope::All, None),
-        // As `m3ae finetune` prepares it.
-        None => (VocabularyScope::All, None),
-    };
-    PrepareOptions { vocabulary, val, ..PrepareOptions::default() }
 }
 
 fn same_questions(a: &QuestionSet, b: &QuestionSet) -> bool {

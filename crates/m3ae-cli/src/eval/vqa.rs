@@ -15,7 +15,6 @@ use m3ae_eval::{
 
 use super::{Benchmark, EvalArgs, protocol, questions, write};
 use crate::blocks::blocks;
-use crate::environment;
 
 /// Answers kept of each question.
 const TOP: usize = 5;
@@ -40,26 +39,18 @@ pub struct Said {
 pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Device) -> Result<()> {
     let places = args.places(benchmark);
     let data = questions::open(benchmark.set(), args.split, args.protocol, &places)?;
-    let opened = args.options.open(checkpoint, device)?;
-    let mut model = opened.model;
-    if model.answers().is_none() {
+    let mut opened = args.options.open(checkpoint, device)?;
+    opened.print();
+    if opened.model.answers().is_none() {
         let advice = "its answers are taken from the prepared set, whose vocabulary must be the one it was trained with: prepare the \
                       set anew (`m3ae prepare --vocabulary all` as published, or `--vocabulary train`) into another folder, and name \
                       that with --prepared; or name the answers with --answers";
-        model = model.with_answers(data.vocabulary.answers().to_vec()).context(advice)?;
+        opened.model = opened.model.with_answers(data.vocabulary.answers().to_vec()).context(advice)?;
     }
+    let model = &opened.model;
     let answers = model.answers().unwrap_or_default().to_vec();
     let mut findings = protocol::find(&answers, &data, args.split, args.protocol)?;
-    println!(
-        "{}: {:.1} M parameters, {} answers, images of {} pixels, loaded in {:.2} s",
-        model.path().display(),
-        parameters(&model) as f64 / 1e6,
-        answers.len(),
-        model.config().vision.image_size,
-        opened.took.as_secs_f64()
-    );
-
-    let said = ask(&model, &data.questions, data.vocabulary.answers() == answers)?;
+    let said = ask(model, &data.questions, data.vocabulary.answers() == answers)?;
     if said.truncated > 0 {
         findings.notes.push(format!(
             "{} questions are longer than {} tokens and lost their end.",
@@ -82,17 +73,8 @@ pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Dev
     evaluation.validation_equals_test = findings.validation_equals_test;
     evaluation.notes = findings.notes;
     let speed = predictions.len() as f64 / said.took.as_secs_f64().max(f64::MIN_POSITIVE);
-    let facts =
-        environment::facts(std::slice::from_ref(device)).into_iter().map(|(name, value)| (name.to_owned(), value));
-    evaluation.environment = facts.collect();
-    evaluation.environment.extend([
-        ("image_size".to_owned(), model.config().vision.image_size.to_string()),
-        ("max_length".to_owned(), model.max_length().to_string()),
-        ("tokenizer".to_owned(), model.tokenizer().hash()),
-        ("load_seconds".to_owned(), format!("{:.3}", opened.took.as_secs_f64())),
-        ("questions_per_second".to_owned(), format!("{speed:.2}")),
-        ("prepared".to_owned(), data.path.display().to_string()),
-    ]);
+    evaluation.environment = opened.facts(device, &data.path);
+    evaluation.environment.insert("questions_per_second".to_owned(), format!("{speed:.2}"));
 
     write::print(&evaluation);
     println!(
@@ -101,16 +83,12 @@ pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Dev
         said.images,
         said.took.as_secs_f64()
     );
-    let cases = cases(&model, &data.questions, &predictions, args)?;
-    let logits = args.logits.then_some((said.logits.as_slice(), answers.as_slice()));
-    write::all(&places.out, &evaluation, &predictions, &cases, logits)?;
+    let cases = cases(model, &data.questions, &predictions, args)?;
+    let logits = args.logits.then_some(("logits", said.logits.as_slice()));
+    let metadata = HashMap::from([("answers".to_owned(), serde_json::to_string(&answers)?)]);
+    write::all(&places.out, &evaluation, Some(&predictions), &cases, logits, metadata)?;
     println!("table, predictions and report: {}", places.out.display());
     Ok(())
-}
-
-fn parameters(model: &Model) -> usize {
-    use burn::module::Module;
-    model.network().num_params()
 }
 
 /// Asks all questions. Those of one image follow each other in prepared files; each image is encoded once.

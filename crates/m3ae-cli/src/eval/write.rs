@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use m3ae_eval::{
-    Case, Estimate, Evaluation, Interval, Prediction, Protocol, Scores, eval_report, published, write_evaluation,
-    write_predictions,
+    Case, Estimate, Evaluation, Interval, Prediction, Protocol, RECALL_AT, Scores, eval_report, published,
+    write_evaluation, write_predictions,
 };
-use m3ae_report::write_atomic;
-use safetensors::tensor::{Dtype, TensorView};
+
+use crate::embed::save;
 
 /// Prints the table of scores with what a reader must know.
 pub fn print(evaluation: &Evaluation) {
@@ -18,9 +18,10 @@ pub fn print(evaluation: &Evaluation) {
     if evaluation.validation_equals_test {
         println!("VALIDATION EQUALS TEST: the checkpoint was chosen on what is scored here; the scores are too high.");
     }
-    match evaluation.protocol {
-        Protocol::Published => println!("protocol: published (vocabulary of all splits)"),
-        Protocol::Clean => println!("protocol: clean (vocabulary of train)"),
+    match (&evaluation.scores, evaluation.protocol) {
+        (Scores::Vqa { .. }, Protocol::Published) => println!("protocol: published (vocabulary of all splits)"),
+        (Scores::Vqa { .. }, Protocol::Clean) => println!("protocol: clean (vocabulary of train)"),
+        _ => {}
     }
     evaluation.notes.iter().for_each(|note| println!("note: {note}"));
     let level = 100.0 * evaluation.bootstrap.level;
@@ -33,33 +34,51 @@ pub fn print(evaluation: &Evaluation) {
             .collect();
         if numbers.is_empty() { "-".to_owned() } else { numbers.join(" / ") }
     };
-    if let Scores::Vqa { scores, calibration, .. } = &evaluation.scores {
+    let header = |first: &str, items: &str| {
         println!(
-            "\n{:<14} {:>8} {:>20} {:>20} {:>12}   published",
-            "",
+            "\n{first:<18} {:>8} {:>20} {:>20} {:>12}   published",
             "score %",
             format!("{level:.0} % over images"),
-            "over questions",
+            format!("over {items}"),
             "right"
         );
-        for group in scores.groups() {
-            let Estimate { value, items, by_image, by_item, .. } = &group.score;
+    };
+    let line = |name: &str, estimate: &Estimate, right: Option<usize>, published: &str| {
+        println!(
+            "{name:<18} {:>8.2} {:>20} {:>20} {:>12}   {published}",
+            100.0 * estimate.value,
+            interval(estimate.by_image.as_ref()),
+            interval(estimate.by_item.as_ref()),
+            right.map_or_else(String::new, |right| format!("{right}/{}", estimate.items)),
+        );
+    };
+    match &evaluation.scores {
+        Scores::Vqa { scores, calibration, .. } => {
+            header("", "questions");
+            scores.groups().for_each(|group| line(&group.name, &group.score, Some(group.hits), &of(&group.name)));
             println!(
-                "{:<14} {:>8.2} {:>20} {:>20} {:>12}   {}",
-                group.name,
-                100.0 * value,
-                interval(by_image.as_ref()),
-                interval(by_item.as_ref()),
-                format!("{}/{items}", group.hits),
-                of(&group.name)
+                "\ncalibration: error {:.2} points; mean probability {:.2} %, mean score {:.2} %",
+                100.0 * calibration.ece,
+                100.0 * calibration.confidence,
+                100.0 * calibration.accuracy
             );
         }
-        println!(
-            "\ncalibration: error {:.2} points; mean probability {:.2} %, mean score {:.2} %",
-            100.0 * calibration.ece,
-            100.0 * calibration.confidence,
-            100.0 * calibration.accuracy
-        );
+        Scores::Classification { scores } => {
+            header("", "samples");
+            line("accuracy", &scores.accuracy, Some(scores.hits), &of("overall"));
+            line("macro-F1", &scores.macro_f1, None, "-");
+        }
+        Scores::Retrieval { scores } => {
+            header("", "queries");
+            for (name, direction) in
+                [("image to text", &scores.image_to_text), ("text to image", &scores.text_to_image)]
+            {
+                for (at, recall) in RECALL_AT.into_iter().zip(&direction.recall) {
+                    line(&format!("{name} R@{at}"), recall, None, "-");
+                }
+                println!("{name}: median rank {:.1} of {}", direction.median_rank.value, direction.candidates);
+            }
+        }
     }
 }
 
@@ -68,32 +87,26 @@ fn interval(interval: Option<&Interval>) -> String {
         .map_or_else(|| "-".to_owned(), |Interval { low, high }| format!("{:.2} to {:.2}", 100.0 * low, 100.0 * high))
 }
 
-/// Writes everything, each file whole or not at all: nothing is there before all of it is computed.
+/// Writes everything, each file whole or not at all: nothing is there before all of it is computed. `logits` are a matrix and its
+/// name.
 pub fn all(
     out: &Path,
     evaluation: &Evaluation,
-    predictions: &[Prediction],
+    predictions: Option<&[Prediction]>,
     cases: &[Case],
-    logits: Option<(&[Vec<f32>], &[String])>,
+    logits: Option<(&str, &[Vec<f32>])>,
+    metadata: HashMap<String, String>,
 ) -> Result<()> {
     let page = eval_report(evaluation, cases)?;
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    if let Some((logits, answers)) = logits {
-        let metadata = [("answers".to_owned(), serde_json::to_string(answers)?)].into();
-        save_matrix(&out.join("logits.safetensors"), "logits", logits, metadata)?;
+    if let Some((name, rows)) = logits {
+        save(&out.join(format!("{name}.safetensors")), &[(name, rows.to_vec())], metadata)?;
     }
-    write_predictions(&out.join("predictions.jsonl"), predictions)?;
+    if let Some(predictions) = predictions {
+        write_predictions(&out.join("predictions.jsonl"), predictions)?;
+    }
     page.write_atomic(&out.join("report.html"))?;
     // Last: whoever finds it finds the others.
     write_evaluation(&out.join("eval.json"), evaluation)?;
     Ok(())
-}
-
-/// Writes rows of equal length as one float32 matrix.
-pub fn save_matrix(path: &Path, name: &str, rows: &[Vec<f32>], metadata: HashMap<String, String>) -> Result<()> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, vec![rows.len(), columns], &bytes)?;
-    let file = safetensors::serialize([(name, view)], Some(metadata))?;
-    Ok(write_atomic(path, &file)?)
 }

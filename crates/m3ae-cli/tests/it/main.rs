@@ -12,6 +12,7 @@ mod prepare;
 mod pretrain;
 #[cfg(unix)]
 mod resume;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

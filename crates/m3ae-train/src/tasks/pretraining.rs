@@ -91,7 +91,8 @@ impl Task for Pretraining {
         let json = json.map_err(std::io::Error::from).map_err(TrainError::io(&words))?;
         std::fs::write(&words, json).map_err(TrainError::io(&words))?;
         let picture = folder.file(&format!("reconstructions-{step:06}.png"));
-        draw_reconstructions(model, &batch, output.patches, self.pictures, &picture)?;
+        let drawn = draw_reconstructions(model, &batch.image, &batch.visible.mask, output.patches, self.pictures)?;
+        drawn.save(&picture).map_err(|source| TrainError::Picture { path: picture.clone(), source })?;
         Ok(vec![picture, words])
     }
 }

@@ -1,0 +1,125 @@
+//! `m3ae retrieve`: which images fit a text, which texts fit an image, which images are like an image.
+
+mod index;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::prelude::Device;
+use indicatif::{ProgressBar, ProgressStyle};
+use m3ae::{MatchScore, Model};
+use serde_json::json;
+
+use crate::answer::image;
+use crate::files;
+use crate::model::ModelArgs;
+use index::Index;
+
+/// Search a folder of images, or a file of texts.
+#[derive(Debug, clap::Args)]
+pub struct RetrieveArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The folder of images to search: encoded once, kept in --cache
+    #[arg(long, value_name = "FOLDER", conflicts_with = "texts")]
+    images: Option<PathBuf>,
+    /// The file of texts to search, one a line
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
+    /// Search by this text: the model judges it with every image
+    #[arg(long, value_name = "TEXT", conflicts_with = "image")]
+    text: Option<String>,
+    /// Search by this image (- for standard input): texts are judged with it; images are compared by their features
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// How many results
+    #[arg(long, default_value_t = 10)]
+    top: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Where encoded images are kept, by the content of weights and images
+    #[arg(long, value_name = "FOLDER", default_value = "runs/index")]
+    cache: PathBuf,
+}
+
+/// A result.
+struct Found {
+    name: String,
+    score: f32,
+    probability: Option<f64>,
+}
+
+/// Searches and prints.
+pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
+    ensure!(args.text.is_some() || args.image.is_some(), "name what to search by, with --text or --image");
+    let query = args.image.as_deref().map(image).transpose()?;
+    let mut found = match (&args.images, &args.texts, &args.text, &query) {
+        (Some(folder), None, text, query) => {
+            let paths = files::images(folder)?;
+            let model = args.model.open(device)?.model;
+            let index = Index::open(&args.cache, &model, &paths)?;
+            match (text, query) {
+                (Some(text), _) => by_text(&model, &index, text)?,
+                (None, Some(image)) => by_likeness(&index, &model.embed_image(image)?)?,
+                (None, None) => Vec::new(),
+            }
+        }
+        (None, Some(file), None, Some(image)) => {
+            let lines = files::lines(file)?;
+            let model = args.model.open(device)?.model;
+            let images = model.encode_images(std::slice::from_ref(image))?;
+            let pairs: Vec<(usize, &str)> = lines.iter().map(|line| (0, line.as_str())).collect();
+            let scores = model.match_scores(&images, &pairs)?;
+            let result = |(line, score): (&String, MatchScore)| Found {
+                name: line.clone(),
+                score: score.score,
+                probability: score.probability,
+            };
+            lines.iter().zip(scores).map(result).collect()
+        }
+        (None, Some(_), ..) => bail!("texts are searched by an image: name one with --image"),
+        _ => bail!("name what to search, with --images or --texts"),
+    };
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    for (rank, result) in found.iter().take(args.top).enumerate() {
+        let Found { name, score, probability } = result;
+        if args.json {
+            println!("{}", json!({ "rank": rank + 1, "score": score, "probability": probability, "name": name }));
+        } else {
+            let probability = probability.map_or_else(String::new, |p| format!("{:6.1} %", 100.0 * p));
+            println!("{:>4} {score:>9.4} {probability:>9}  {name}", rank + 1);
+        }
+    }
+    Ok(())
+}
+
+/// Every image with the text, a block of images at a time.
+fn by_text(model: &Model, index: &Index, text: &str) -> Result<Vec<Found>> {
+    let bar = ProgressBar::new(index.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} pairs, {per_sec}, {eta} left")?);
+    let mut found = Vec::with_capacity(index.len());
+    for block in index.blocks(model.batch_size()) {
+        let images = index.tokens(block.clone(), model)?;
+        let pairs: Vec<(usize, &str)> = (0..block.len()).map(|row| (row, text)).collect();
+        for (place, score) in block.clone().zip(model.match_scores(&images, &pairs)?) {
+            found.push(Found { name: index.name(place), score: score.score, probability: score.probability });
+        }
+        bar.inc(block.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(found)
+}
+
+/// Cosine of the vision encoder's features.
+fn by_likeness(index: &Index, query: &[f32]) -> Result<Vec<Found>> {
+    let norm = |x: &[f32]| x.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    let mut found = Vec::with_capacity(index.len());
+    for place in 0..index.len() {
+        let features = index.features(place).with_context(|| index.name(place))?;
+        let dot: f32 = features.iter().zip(query).map(|(a, b)| a * b).sum();
+        let score = dot / (norm(&features) * norm(query));
+        found.push(Found { name: index.name(place), score, probability: None });
+    }
+    Ok(found)
+}

@@ -1,0 +1,84 @@
+//! Scores of many images with many texts: every image and text encoded once, the fusion alone for each pair.
+
+use burn::prelude::*;
+use m3ae_model::{FusionInput, padding_bias};
+
+use crate::error::ModelError;
+use crate::model::{EncodedImages, Model, read_rows};
+
+/// Texts in the fusion's space, in blocks of similar length.
+#[derive(Clone, Debug)]
+pub struct EncodedTexts {
+    blocks: Vec<Block>,
+    count: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    /// Which texts these are.
+    numbers: Vec<usize>,
+    /// `[B, L, D]`
+    text: Tensor<3>,
+    /// `[B, 1, 1, L]`
+    bias: Tensor<4>,
+}
+
+impl EncodedTexts {
+    /// How many texts these are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Model {
+    /// Encodes texts into the fusion's space, a batch at a time, those of similar length together.
+    ///
+    /// # Errors
+    /// A text is empty.
+    pub fn encode_texts(&self, texts: &[&str]) -> Result<EncodedTexts, ModelError> {
+        let ids = texts.iter().map(|text| Ok(self.tokens(text)?.ids)).collect::<Result<Vec<_>, ModelError>>()?;
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&number| ids[number].len());
+        let block = |numbers: &[usize]| {
+            let texts = self.texts(&numbers.iter().map(|&number| ids[number].clone()).collect::<Vec<_>>());
+            let bias = padding_bias(texts.mask.clone());
+            let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask));
+            Block { numbers: numbers.to_vec(), text, bias }
+        };
+        Ok(EncodedTexts { blocks: order.chunks(self.batch_size).map(block).collect(), count: texts.len() })
+    }
+
+    /// The score of one image with every text, in the texts' order; as [`match_scores`](Self::match_scores) gives it.
+    ///
+    /// # Errors
+    /// The model has neither a retrieval nor a matching head, there is no such image, or a score is not finite.
+    pub fn score_image(
+        &self,
+        images: &EncodedImages,
+        image: usize,
+        texts: &EncodedTexts,
+    ) -> Result<Vec<f32>, ModelError> {
+        self.check_match_head()?;
+        let count = images.len();
+        if image >= count {
+            return Err(ModelError::NoSuchImage { index: image, count });
+        }
+        let mut scores = vec![0.0; texts.count];
+        for Block { numbers, text, bias } in &texts.blocks {
+            let image = images.rows(&vec![image; numbers.len()], &self.device); // [B, 1+N, D]
+            let input = FusionInput { text: text.clone(), text_bias: bias.clone(), image };
+            let rows = read_rows(self.match_logits(self.network.fuse(input, false).cls), "matching score")?;
+            for (&number, row) in numbers.iter().zip(&rows) {
+                scores[number] = self.match_of(row).score;
+            }
+        }
+        Ok(scores)
+    }
+}

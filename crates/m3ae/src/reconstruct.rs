@@ -1,0 +1,89 @@
+//! What the model makes of what it does not see: removed patches and masked words.
+
+use burn::prelude::*;
+use burn::tensor::activation::softmax;
+use image::RgbImage;
+use m3ae_data::Image;
+use m3ae_masking::PatchMaskBatch;
+use m3ae_model::{FusionInput, padding_bias};
+use m3ae_random::{Key, Stream};
+use m3ae_train::{draw_reconstructions, visible_patches};
+
+use crate::error::ModelError;
+use crate::model::{EncodedImages, Model, read_rows};
+
+/// A word that the model puts in a masked place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filling {
+    /// The token, as text.
+    pub word: String,
+    /// Its probability among all tokens, in `0..=1`.
+    pub probability: f64,
+}
+
+impl Model {
+    /// Removes a random share of an image's patches and draws three pictures: the image, what remains, and what the model predicts
+    /// in the removed places, with `caption` read beside it (an empty one says nothing). The same seed removes the same patches.
+    ///
+    /// # Errors
+    /// The model has no head for it, `ratio` is outside `[0, 1)` or removes everything, or the image has hardly any pixels.
+    pub fn reconstruct(&self, image: &Image, caption: &str, ratio: f64, seed: u64) -> Result<RgbImage, ModelError> {
+        let head = self.network.mim_head.as_ref().ok_or_else(|| self.missing("masked-image", PRETRAINED))?;
+        let key = Key { seed, epoch: 0, sample: "reconstruct", stream: Stream::PatchNoise };
+        let patches = PatchMaskBatch::draw(self.config.vision.patches(), ratio, [key])?;
+        let visible = visible_patches(&patches, &self.device);
+        let pixels = self.pixels(&[self.crop(image)?]);
+        let ids = self.tokenizer.encode(caption, self.max_length)?.ids;
+        let texts = self.texts(&[ids]);
+        let text_bias = padding_bias(texts.mask.clone());
+        let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask));
+        let seen = self.network.encode_visible(pixels.clone(), visible.ids_keep)?;
+        let input = FusionInput { text, text_bias, image: self.network.project_image(seen) };
+        let state = self.network.fuse_until(self.network.mim_layer(), input, false).image;
+        let predicted = head.forward(state, visible.ids_restore);
+        Ok(draw_reconstructions(&self.network, &pixels, &visible.mask, predicted, 1)?)
+    }
+
+    /// Fills the masked places of a text about an image: for each, the `k` most probable tokens, best first. A place is masked by
+    /// the tokenizer's own mask token, [`mask_token`](Self::mask_token).
+    ///
+    /// # Errors
+    /// The model has no head for it, the text has no mask, there is no such image, or a score is not finite.
+    pub fn fill_masks(
+        &self,
+        images: &EncodedImages,
+        image: usize,
+        text: &str,
+        k: usize,
+    ) -> Result<Vec<Vec<Filling>>, ModelError> {
+        let head = self.network.mlm_head.as_ref().ok_or_else(|| self.missing("masked-language", PRETRAINED))?;
+        let ids = self.tokens(text)?.ids;
+        let mask = self.tokenizer.specials().mask;
+        let places: Vec<i64> = (0_i64..).zip(&ids).filter(|&(_, &id)| id == mask).map(|(place, _)| place).collect();
+        if places.is_empty() {
+            return Err(ModelError::NoMask { mask: self.mask_token() });
+        }
+        let state = self.fuse(images, &[image], &[ids], false)?.fusion.text.squeeze_dim::<2>(0); // [L, D]
+        let logits = head.forward(state.select(0, Tensor::from_data(places.as_slice(), &self.device))); // [M, V]
+        let rows = read_rows(softmax(logits, 1), "words' score")?;
+        let fill = |row: &Vec<f32>| {
+            let mut best: Vec<usize> = (0..row.len().min(self.tokenizer.vocab_size())).collect();
+            best.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+            let word = |&token: &usize| Filling {
+                word: self.tokenizer.decode(&[token as u32], false).trim().to_owned(),
+                probability: row[token].into(),
+            };
+            best.iter().take(k).map(word).collect()
+        };
+        Ok(rows.iter().map(fill).collect())
+    }
+
+    /// How the tokenizer spells its mask: `<mask>` or `[MASK]`.
+    #[must_use]
+    pub fn mask_token(&self) -> String {
+        self.tokenizer.token(self.tokenizer.specials().mask).unwrap_or_default()
+    }
+}
+
+/// What has the heads for it.
+const PRETRAINED: &str = "a pre-trained model has one, a fine-tuned one does not";
