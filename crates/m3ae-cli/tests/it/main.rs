@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
 mod checkpoint;
+#[cfg(unix)]
+mod dashboard;
 mod finetune;
 mod parity;
 mod pretrain;
