@@ -201,7 +201,8 @@ fn show(canvas: &mut Canvas, view: &Mutex<View>, stop: &Stop, received: &Receive
         }
         drawn = Some((tick, state.0, state.1));
         let around = Surroundings { stopping: asked, memory: memory::now(), peak: memory::peak() };
-        if !terminal::draw(canvas, |frame| draw(frame, &view, &around)) {
+        // The lock goes with the closure, before anything is written: the run never waits for a slow terminal.
+        if !terminal::draw(canvas, move |frame| draw(frame, &view, &around)) {
             return;
         }
     }

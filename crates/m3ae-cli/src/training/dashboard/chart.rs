@@ -9,13 +9,22 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 const LEGEND: &str = " line: training, dots: validation ";
 
-/// Draws `line` as a line and `dots` as dots over the steps up to `steps`.
-pub fn chart(frame: &mut Frame<'_>, area: Rect, title: &str, line: &[(f64, f64)], dots: &[(f64, f64)], steps: usize) {
+/// Draws `line` as a line and `dots` as dots over the steps up to `steps`; a fluctuating rate looks steady only `from_zero`.
+pub fn chart(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: &str,
+    line: &[(f64, f64)],
+    dots: &[(f64, f64)],
+    steps: usize,
+    from_zero: bool,
+) {
     let mut block = Block::bordered().title(Line::from(format!(" {title} ")));
     if !dots.is_empty() && usize::from(area.width) > title.len() + LEGEND.len() + 4 {
         block = block.title(Line::from(LEGEND).right_aligned());
     }
-    let Some((low, high)) = bounds(line, dots) else {
+    let Some((low, high)) = bounds(line, dots).map(|(low, high)| (if from_zero { low.min(0.0) } else { low }, high))
+    else {
         let empty = Paragraph::new("no values yet").centered().block(block);
         return frame.render_widget(empty, area);
     };

@@ -159,9 +159,9 @@ fn draw_charts(frame: &mut Frame<'_>, area: Rect, view: &View) {
     match view.history.metrics.get(view.chosen) {
         Some(metric) => {
             let title = describe(&metric.name).trim();
-            chart(frame, main, title, &metric.train.points(), &metric.validation.points(), view.steps);
+            chart(frame, main, title, &metric.train.points(), &metric.validation.points(), view.steps, false);
         }
-        None => chart(frame, main, "metrics", &[], &[], view.steps),
+        None => chart(frame, main, "metrics", &[], &[], view.steps, false),
     }
     if small > 0 {
         let history = &view.history;
@@ -172,7 +172,7 @@ fn draw_charts(frame: &mut Frame<'_>, area: Rect, view: &View) {
         ];
         let places: [Rect; 3] = Layout::horizontal([Constraint::Fill(1); 3]).areas(row);
         for ((title, series), place) in panels.into_iter().zip(places) {
-            chart(frame, place, title, &series.points(), &[], view.steps);
+            chart(frame, place, title, &series.points(), &[], view.steps, true);
         }
     }
 }

