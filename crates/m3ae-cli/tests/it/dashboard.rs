@@ -60,8 +60,9 @@ fn in_terminal(folder: &Path, variable: &str, options: &str, keys: &str) -> (Opt
 
 /// What was printed before, on and after the dashboard. The terminal is as it was.
 fn parts(output: &str) -> [&str; 3] {
-    let (before, rest) = output.split_once(ENTER).unwrap_or_else(|| panic!("no dashboard: {output}"));
-    let (on, after) = rest.split_once(LEAVE).unwrap_or_else(|| panic!("the dashboard stays: {output}"));
+    assert!(output.contains(ENTER) && output.contains(LEAVE), "no dashboard, or it stays: {output}");
+    let (before, rest) = output.split_once(ENTER).unwrap();
+    let (on, after) = rest.split_once(LEAVE).unwrap();
     assert!(!after.contains(ENTER) && after.contains("\x1b[?25h"), "{after}");
     let modes: Vec<&str> = after.split_whitespace().collect();
     assert!(["icanon", "echo", "isig", "opost"].iter().all(|mode| modes.contains(mode)), "{after}");
