@@ -1,7 +1,10 @@
 //! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
 
+#[cfg(unix)]
+mod dashboard;
 mod finetune;
 mod lines;
+mod pace;
 mod pretrain;
 mod signals;
 mod telemetry;
@@ -11,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
-use m3ae_train::{Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
+use m3ae_train::{Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
@@ -40,6 +43,9 @@ pub struct RunArgs {
     /// Resume although this key of the recipe (or `data`, `tokenizer`, `answers`) has changed (can be repeated)
     #[arg(long, value_name = "KEY", requires = "resume")]
     allow_change: Vec<String>,
+    /// Print lines even where a dashboard could be shown (also: NO_DASHBOARD=1)
+    #[arg(long)]
+    plain: bool,
 }
 
 /// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
@@ -50,7 +56,8 @@ fn start(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> R
 
 /// Runs a recipe, or goes on with it where it was begun, as a part of something larger. `None` when it was asked to stop.
 pub fn perform(config: &RunConfig, backend: Backend, stop: &Stop) -> Result<Option<Summary>> {
-    let args = RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new() };
+    let args =
+        RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new(), plain: false };
     Ok(Some(execute(config, &args, backend, stop)?).filter(|summary| summary.complete))
 }
 
@@ -77,11 +84,21 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     let folder = run.folder().path().to_owned();
     logging::into_file(&run.folder().file("log.txt"))?;
     environment::write(&run.folder().file("environment.json"), &devices)?;
-    let summary = train(run, &mut Telemetry::new(config, Lines::new(config)), stop.flag());
+    let summary = train(run, &mut Telemetry::new(config, screen(config, args.plain, stop)), stop.flag());
     write_report(&folder);
     let summary = summary.with_context(|| format!("the run in {} ended", folder.display()))?;
     report(&summary);
     Ok(summary)
+}
+
+/// What people see: a dashboard on a terminal, lines elsewhere.
+fn screen(config: &RunConfig, plain: bool, stop: &Stop) -> Box<dyn Observer> {
+    #[cfg(unix)]
+    if !plain && dashboard::is_possible() {
+        return Box::new(dashboard::Dashboard::new(config, stop));
+    }
+    let _ = (plain, stop); // For systems without a dashboard.
+    Box::new(Lines::new(config))
 }
 
 fn samples(config: &RunConfig) -> usize {

@@ -10,17 +10,17 @@ use m3ae_train::{Metrics, Observer, RunConfig, RunFolder, Start, StepReport};
 const EVENTS: &str = "tensorboard";
 
 /// Passes everything on to `screen`, and writes it down. What cannot be written is logged: it stops no run.
-pub struct Telemetry<S> {
-    screen: S,
+pub struct Telemetry {
+    screen: Box<dyn Observer>,
     every: usize,
     steps: usize,
     folder: PathBuf,
     events: Option<EventWriter>,
 }
 
-impl<S: Observer> Telemetry<S> {
+impl Telemetry {
     /// For a run of this recipe.
-    pub fn new(config: &RunConfig, screen: S) -> Self {
+    pub fn new(config: &RunConfig, screen: Box<dyn Observer>) -> Self {
         Self { screen, every: config.log.every, steps: 0, folder: config.folder(), events: None }
     }
 
@@ -47,7 +47,7 @@ fn named(prefix: &str, metrics: &Metrics) -> Vec<(String, f64)> {
     metrics.iter().map(|(name, value)| (format!("{prefix}/{name}"), value)).collect()
 }
 
-impl<S: Observer> Observer for Telemetry<S> {
+impl Observer for Telemetry {
     fn start(&mut self, start: &Start, folder: &RunFolder) {
         self.steps = start.steps;
         let events = folder.file(EVENTS);

@@ -5,6 +5,8 @@
 mod answer;
 mod bench;
 mod checkpoint;
+#[cfg(unix)]
+mod dashboard;
 mod eval;
 mod finetune;
 mod parity;
