@@ -80,7 +80,7 @@ fn leaves_recipe_weights_metrics_log_and_pictures() {
         assert_eq!((picture.width(), picture.height()), (4 + 6 * 164 + 12, 4 + 164));
     }
     let report = fs::read_to_string(run.join("report.html")).unwrap();
-    assert!(report.contains("mlm_loss") && report.contains("data:image/png;base64,") && report.contains("[train]"));
+    assert!(report.contains("mlm loss") && report.contains("data:image/png;base64,") && report.contains("[train]"));
     assert_eq!(fs::read_dir(run.join("tensorboard")).unwrap().count(), 1);
     for name in [
         "log.txt",
