@@ -24,6 +24,34 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The backend's first `count` devices. The processor counts as many as are asked for: each is a thread of it.
+    pub fn devices(self, count: usize) -> Result<Vec<Device>> {
+        (0..count).map(|number| self.numbered(number)).collect()
+    }
+
+    /// Whether it computes on the processor.
+    pub fn is_processor(self) -> bool {
+        matches!(self, Self::Flex | Self::Ndarray)
+    }
+
+    fn numbered(self, number: usize) -> Result<Device> {
+        if number == 0 || self.is_processor() {
+            return self.device();
+        }
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::cuda(burn::tensor::DeviceIndex::Specified(number))),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Specified(number))),
+            other => {
+                bail!(
+                    "train.devices: the `{}` backend has one device here; several need cuda, rocm or a processor",
+                    other.name()
+                )
+            }
+        }
+    }
+
     /// The backend's first device.
     pub fn device(self) -> Result<Device> {
         match self {
@@ -70,6 +98,12 @@ impl Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn the_processor_counts_as_often_as_is_asked() {
+        assert_eq!(Backend::Flex.devices(3).unwrap().len(), 3);
+    }
 
     #[test]
     #[cfg(not(feature = "rocm"))]

@@ -8,17 +8,17 @@ use anyhow::{Context, Result};
 use burn::prelude::Device;
 
 /// Writes the facts as JSON.
-pub fn write(path: &Path, device: &Device) -> Result<()> {
-    fs::write(path, serde_json::to_vec_pretty(&facts(device))?).with_context(|| path.display().to_string())
+pub fn write(path: &Path, devices: &[Device]) -> Result<()> {
+    fs::write(path, serde_json::to_vec_pretty(&facts(devices))?).with_context(|| path.display().to_string())
 }
 
 /// Program version and commit, device, system and command line.
-pub fn facts(device: &Device) -> BTreeMap<&'static str, String> {
+pub fn facts(devices: &[Device]) -> BTreeMap<&'static str, String> {
     let mut facts = BTreeMap::from([
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("commit", env!("M3AE_COMMIT").to_owned()),
         ("burn", "0.22.1".to_owned()),
-        ("device", format!("{device:?}")),
+        ("devices", devices.iter().map(|device| format!("{device:?}")).collect::<Vec<_>>().join(", ")),
         ("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         ("processors", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
         ("command", std::env::args().collect::<Vec<_>>().join(" ")),

@@ -187,7 +187,8 @@ impl Opened {
 
     /// What a result was made with: program, device, settings.
     fn facts(&self, device: &Device, prepared: &Path) -> BTreeMap<String, String> {
-        let facts = environment::facts(device).into_iter().map(|(name, value)| (name.to_owned(), value));
+        let facts =
+            environment::facts(std::slice::from_ref(device)).into_iter().map(|(name, value)| (name.to_owned(), value));
         let own = [
             ("image_size", self.model.config().vision.image_size.to_string()),
             ("max_length", self.model.max_length().to_string()),

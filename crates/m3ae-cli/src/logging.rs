@@ -1,28 +1,107 @@
 //! Logs through `tracing`: warnings on stderr (more with RUST_LOG), everything of ours into the run's log file.
 
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, Result};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, registry};
 
-/// Starts logging; once per process.
-pub fn start(file: Option<&Path>) -> Result<()> {
-    let filter = |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let colours = std::io::stderr().is_terminal();
-    let terminal =
-        fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).with_filter(filter("warn"));
-    let log = match file {
-        Some(path) => {
-            let file =
-                File::options().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
-            Some(fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(filter("info")))
+/// The log file of the run that goes on: one process may do several runs after each other.
+static FILE: Mutex<Option<File>> = Mutex::new(None);
+
+/// What was meant for stderr since something else has the terminal.
+static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// Logs into `path` from now on, behind what stands there.
+pub fn into_file(path: &Path) -> Result<()> {
+    let file = File::options().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
+    *FILE.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let filter = |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+        let colours = io::stderr().is_terminal();
+        let terminal = fmt::layer().with_writer(|| Terminal).with_ansi(colours).with_target(false);
+        let log = fmt::layer().with_writer(|| Current).with_ansi(false);
+        let registry = registry().with(terminal.with_filter(filter("warn"))).with(log.with_filter(filter("info")));
+        // Another subscriber is there already only where this is not the program that m3ae is.
+        let _ = registry.try_init();
+    });
+    Ok(())
+}
+
+/// Keeps what is meant for stderr from now on, for [`held`].
+#[cfg(unix)]
+pub fn hold() {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+}
+
+/// Writes to stderr again; gives the lines that were kept since the last call of [`held`].
+#[cfg(unix)]
+pub fn release() -> Vec<String> {
+    let lines = held();
+    *HELD.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    lines
+}
+
+/// The lines that were kept since the last call.
+#[cfg(unix)]
+pub fn held() -> Vec<String> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = held.as_mut().map(std::mem::take).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(without_colours).collect()
+}
+
+/// A line without its escape sequences: ESC `[` to a letter.
+#[cfg(unix)]
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or("")
+    })
+}
+
+/// Writes to stderr, unless something else has the terminal.
+struct Terminal;
+
+impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(held) => held.write(bytes),
+            None => io::stderr().write(bytes),
         }
-        None => None,
-    };
-    registry().with(terminal).with(log).try_init().context("logging was started twice")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Writes into the current log file, if there is one.
+struct Current;
+
+impl Write for Current {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *FILE.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #[test]
+    fn colours_are_taken_out() {
+        assert_eq!(super::without_colours("\x1b[33mWARN\x1b[0m disk \x1b[1;3mfull\x1b[0m"), "WARN disk full");
+        assert_eq!(super::without_colours("plain [text]"), "plain [text]");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod backend;
+mod bench;
 mod blocks;
 mod checkpoint;
 mod data;
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use answer::AnswerArgs;
 use backend::Backend;
+use bench::BenchArgs;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
 use embed::EmbedArgs;
@@ -61,6 +63,7 @@ enum Command {
     Convert(ConvertArgs),
     Prepare(PrepareArgs),
     Data(DataArgs),
+    Bench(BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -76,8 +79,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode> {
     let device = cli.backend.device()?;
     match &cli.command {
-        Command::Pretrain(args) => return training::pretrain(args, &device),
-        Command::Finetune(args) => return training::finetune(args, &device),
+        Command::Pretrain(args) => return training::pretrain(args, cli.backend),
+        Command::Finetune(args) => return training::finetune(args, cli.backend),
+        Command::Bench(args) => return bench::run(args, cli.backend),
         Command::Answer(args) => return answer::run(args, &device),
         Command::Retrieve(args) => retrieve::run(args, &device)?,
         Command::Reconstruct(args) => reconstruct::run(args, &device)?,

@@ -2,8 +2,18 @@
 
 /// Peak resident memory in bytes, where the system tells (Linux).
 pub fn peak() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// Resident memory in bytes, where the system tells (Linux).
+#[cfg(unix)]
+pub fn now() -> Option<u64> {
+    status("VmRSS:")
+}
+
+fn status(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -20,5 +30,6 @@ mod tests {
         let block = vec![1_u8; 64 << 20];
         let peak = super::peak().unwrap();
         assert!(peak > block.len() as u64, "{peak}");
+        assert!(super::now().unwrap() > 0);
     }
 }

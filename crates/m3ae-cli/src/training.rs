@@ -1,22 +1,29 @@
 //! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
 
+#[cfg(unix)]
+mod dashboard;
 mod finetune;
 mod lines;
+mod pace;
 mod pretrain;
 mod signals;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
-use m3ae_train::{Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
+use m3ae_train::{Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
-pub use finetune::{FinetuneArgs, run as finetune};
-pub use pretrain::{PretrainArgs, run as pretrain};
+pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, run as finetune};
+pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
+pub use signals::Stop;
 
+use crate::backend::Backend;
 use crate::{environment, logging, memory};
 use lines::Lines;
+use telemetry::{Telemetry, write_report};
 
 /// Exit code of a run that was asked to stop, and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).
 pub const INTERRUPTED: u8 = 75;
@@ -36,34 +43,69 @@ pub struct RunArgs {
     /// Resume although this key of the recipe (or `data`, `tokenizer`, `answers`) has changed (can be repeated)
     #[arg(long, value_name = "KEY", requires = "resume")]
     allow_change: Vec<String>,
+    /// Print lines even where a dashboard could be shown (also: NO_DASHBOARD=1)
+    #[arg(long)]
+    plain: bool,
 }
 
 /// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
-fn start(config: &RunConfig, args: &RunArgs, device: &Device, stop: &signals::Stop) -> Result<ExitCode> {
+fn start(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<ExitCode> {
+    let complete = execute(config, args, backend, stop)?.complete;
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+/// Runs a recipe, or goes on with it where it was begun, as a part of something larger. `None` when it was asked to stop.
+pub fn perform(config: &RunConfig, backend: Backend, stop: &Stop) -> Result<Option<Summary>> {
+    let args =
+        RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new(), plain: false };
+    Ok(Some(execute(config, &args, backend, stop)?).filter(|summary| summary.complete))
+}
+
+fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<Summary> {
     if !args.resume {
         RunFolder::check_free(config, args.overwrite)?;
     }
+    let devices = backend.devices(config.train.devices)?;
     let setup = Setup::open(config)?;
+    let dropout = setup.model.text.dropout + setup.model.fusion.dropout;
+    if devices.len() > 1 && backend.is_processor() && dropout > 0.0 {
+        bail!(
+            "train.devices = {}: threads of one processor share its generator, and what dropout draws would differ from run to run; \
+             set model.dropout = 0, or train.devices = 1",
+            devices.len()
+        );
+    }
     println!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
     let run = if args.resume {
-        resume(config, &setup, device, &args.allow_change)?
+        resume(config, &setup, &devices, &args.allow_change)?
     } else {
-        Run::begin(config, &setup, device, || RunFolder::create(config, args.overwrite))?
+        Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite))?
     };
-    logging::start(Some(&run.folder().file("log.txt")))?;
-    environment::write(&run.folder().file("environment.json"), device)?;
     let folder = run.folder().path().to_owned();
-    let summary = train(run, &mut Lines::new(config), stop.flag())
-        .with_context(|| format!("the run in {} ended", folder.display()))?;
+    logging::into_file(&run.folder().file("log.txt"))?;
+    environment::write(&run.folder().file("environment.json"), &devices)?;
+    let summary = train(run, &mut Telemetry::new(config, screen(config, args.plain, stop)), stop.flag());
+    write_report(&folder);
+    let summary = summary.with_context(|| format!("the run in {} ended", folder.display()))?;
     report(&summary);
-    Ok(if summary.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+    Ok(summary)
+}
+
+/// What people see: a dashboard on a terminal, lines elsewhere.
+fn screen(config: &RunConfig, plain: bool, stop: &Stop) -> Box<dyn Observer> {
+    #[cfg(unix)]
+    if !plain && dashboard::is_possible() {
+        return Box::new(dashboard::Dashboard::new(config, stop));
+    }
+    let _ = (plain, stop); // For systems without a dashboard.
+    Box::new(Lines::new(config))
 }
 
 fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, device: &Device, allowed: &[String]) -> Result<Run<'a>> {
+fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &[Device], allowed: &[String]) -> Result<Run<'a>> {
     let reopen = || RunFolder::reopen(config);
     let found = find_checkpoint(&config.folder())?;
     for (path, problem) in &found.damaged {
@@ -72,11 +114,11 @@ fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, device: &Device, allowed:
     match &found.checkpoint {
         Some(checkpoint) => {
             println!("resuming from {}", checkpoint.path.display());
-            Ok(Run::resume(config, setup, device, reopen, checkpoint, allowed)?)
+            Ok(Run::resume(config, setup, devices, reopen, checkpoint, allowed)?)
         }
         None if found.damaged.is_empty() => {
             println!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
-            Ok(Run::begin(config, setup, device, reopen)?)
+            Ok(Run::begin(config, setup, devices, reopen)?)
         }
         // To start anew silently would hide that something destroys checkpoints.
         None => bail!(
@@ -133,7 +175,7 @@ fn report(summary: &Summary) {
     }
     let folder = summary.folder.display();
     match summary.complete {
-        true => println!("weights, metrics and pictures: {folder}"),
+        true => println!("weights, metrics and pictures: {folder} (open report.html)"),
         false => println!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
     }
 }

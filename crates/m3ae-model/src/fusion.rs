@@ -6,6 +6,7 @@ use burn::tensor::activation::tanh;
 
 use crate::config::FusionConfig;
 use crate::layers::linear;
+use crate::precision::dense;
 use crate::text::{BertLayer, BertLayerSizes, Context, LayerOutput};
 
 /// The epsilon of the fusion's layer norms (spec 1.4).
@@ -25,7 +26,7 @@ impl Pooler {
 
     /// `[B, L, D]` -> `[B, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<2> {
-        tanh(self.dense.forward(x.narrow(1, 0, 1).squeeze_dim::<2>(1)))
+        tanh(dense(&self.dense, x.narrow(1, 0, 1).squeeze_dim::<2>(1)))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::activation::gelu;
 
 use crate::fusion::FUSION_EPSILON;
 use crate::layers::{linear, linear_without_bias};
+use crate::precision::dense;
 
 /// dense -> GELU -> layer norm.
 #[derive(Module, Debug)]
@@ -42,8 +43,8 @@ impl MlmHead {
 
     /// `[rows, D]` -> `[rows, V]`. Rows may be all tokens or only those whose prediction matters.
     pub fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
-        let x = self.transform.layer_norm.forward(gelu(self.transform.dense.forward(tokens)));
-        self.decoder.forward(x) + self.bias.val().unsqueeze::<2>()
+        let x = self.transform.layer_norm.forward(gelu(dense(&self.transform.dense, tokens)));
+        dense(&self.decoder, x) + self.bias.val().unsqueeze::<2>()
     }
 }
 
@@ -61,7 +62,7 @@ impl ItmHead {
 
     /// `[B, 2D]` -> `[B, 2]`.
     pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
-        self.fc.forward(cls)
+        dense(&self.fc, cls)
     }
 }
 
@@ -87,6 +88,6 @@ impl ClassifierHead {
 
     /// `[B, 2D]` -> `[B, classes]`.
     pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
-        self.classifier.forward(gelu(self.norm.forward(self.dense.forward(cls))))
+        dense(&self.classifier, gelu(self.norm.forward(dense(&self.dense, cls))))
     }
 }

@@ -5,6 +5,8 @@ use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearC
 use burn::prelude::*;
 use burn::tensor::activation::{sigmoid, softmax};
 
+use crate::precision::product;
+
 /// Standard deviation of the initial weights of everything that is not pre-trained (spec 1.5).
 pub const INIT_STD: f64 = 0.02;
 
@@ -12,12 +14,22 @@ pub const INIT_STD: f64 = 0.02;
 pub(crate) const MASKED: f64 = -1e4;
 
 fn normal() -> Initializer {
-    Initializer::Normal { mean: 0.0, std: INIT_STD }
+    normal_of(INIT_STD)
+}
+
+/// Normal(0, `std`).
+pub(crate) fn normal_of(std: f64) -> Initializer {
+    Initializer::Normal { mean: 0.0, std }
 }
 
 /// A linear layer with Normal(0, 0.02) weights and zero bias.
 pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device);
+    linear_of(input, output, INIT_STD, device)
+}
+
+/// A linear layer with Normal(0, `std`) weights and zero bias.
+pub(crate) fn linear_of(input: usize, output: usize, std: f64, device: &Device) -> Linear {
+    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal_of(std)).init(device);
     layer.bias = Some(Initializer::Zeros.init([output], device));
     layer
 }
@@ -57,9 +69,11 @@ impl ModuleMapper for Rescale {
         }
         let (id, weights, mapper) = param.consume();
         // On an autodiff device the product is taken off the graph, so that the parameter stays a leaf of it.
-        let weights = match weights.device().is_autodiff() {
-            true => Tensor::from_inner(weights.inner() * self.factor).require_grad(),
-            false => weights * self.factor,
+        let weights = match weights.gradient_checkpointing_strategy() {
+            Some(strategy) => Tensor::from_inner(weights.inner() * self.factor)
+                .with_gradient_checkpointing_strategy(strategy)
+                .require_grad(),
+            None => weights * self.factor,
         };
         Param::from_mapped_value(id, weights, mapper)
     }
@@ -101,7 +115,7 @@ pub(crate) fn attend(
 ) -> Attended {
     let width = query.dims()[3] as f64;
     // Scaling the query costs Lq·d instead of Lq·Lk products.
-    let mut scores = (query * width.powf(-0.5)).matmul(key.swap_dims(2, 3)); // [B, heads, Lq, Lk]
+    let mut scores = product(query * width.powf(-0.5), key.swap_dims(2, 3)); // [B, heads, Lq, Lk]
     if let Some(bias) = bias {
         scores = scores + bias;
     }
@@ -110,7 +124,7 @@ pub(crate) fn attend(
         Some(dropout) => dropout.forward(probabilities.clone()),
         None => probabilities.clone(),
     };
-    Attended { context: weights.matmul(value), probabilities }
+    Attended { context: product(weights, value), probabilities }
 }
 
 /// The bias that hides padding from a softmax: 0 where `mask` is 1, very low where it is 0.

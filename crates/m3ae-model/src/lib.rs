@@ -30,6 +30,7 @@ mod heads;
 mod layers;
 mod m3ae;
 mod mim;
+mod precision;
 mod swin;
 mod text;
 mod vision;
@@ -44,6 +45,7 @@ pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
 pub use layers::{INIT_STD, padding_bias};
 pub use m3ae::{M3ae, MultiModalFeatures};
 pub use mim::{MimHead, VisiblePatches, mim_target, patch_moments, patchify, unpatchify};
+pub use precision::{Precision, with_precision};
 pub use swin::{
     PatchMerging, SWIN_STAGES, SwinBlock, SwinConfig, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage,
     TimmMerging, WindowAttention, swin_from_timm, swin_ignorable, swin_to_timm,

@@ -6,8 +6,9 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::layers::{linear, parameter, take_rows};
-use crate::vision::ClipTransformer;
+use crate::layers::{INIT_STD, linear, parameter, take_rows};
+use crate::precision::dense;
+use crate::vision::{BlockStd, ClipTransformer};
 
 /// Added to the patch variance before the square root (spec 2).
 const PATCH_EPSILON: f64 = 1e-6;
@@ -110,7 +111,7 @@ impl MimConfig {
             mask_token: parameter([1, 1, self.width], device),
             decoder_pos_embed: positions,
             decoder_embed: linear(input, self.width, device),
-            decoder: ClipTransformer::new(self.width, self.heads, self.layers, device),
+            decoder: ClipTransformer::new(self.width, self.heads, self.layers, BlockStd::flat(INIT_STD), device),
             decoder_norm: LayerNormConfig::new(self.width).init(device),
             decoder_pred: linear(self.width, patch * patch * 3, device),
         }
@@ -120,7 +121,7 @@ impl MimConfig {
 impl MimHead {
     /// `[B, 1+K, D]` and `ids_restore` `[B, N]` -> predicted patches `[B, N, P·P·3]`.
     pub fn forward(&self, image_state: Tensor<3>, ids_restore: Tensor<2, Int>) -> Tensor<3> {
-        let x = self.decoder_embed.forward(image_state); // [B, 1+K, d]
+        let x = dense(&self.decoder_embed, image_state); // [B, 1+K, d]
         let [batch, visible, width] = x.dims();
         let [_, patches] = ids_restore.dims();
         let removed = patches + 1 - visible;
@@ -130,7 +131,7 @@ impl MimHead {
         let all = take_rows(Tensor::cat(vec![kept, masks], 1), ids_restore); // [B, N, d], in image order
         let x = Tensor::cat(vec![class, all], 1) + self.decoder_pos_embed.val();
         let x = self.decoder_norm.forward(self.decoder.forward(x));
-        self.decoder_pred.forward(x.narrow(1, 1, patches))
+        dense(&self.decoder_pred, x.narrow(1, 1, patches))
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::activation::gelu;
 
 use crate::config::{TextConfig, TextFamily};
 use crate::layers::{Attended, attend, embedding, linear, merge_heads, padding_bias, split_heads};
+use crate::precision::dense;
 
 /// Query, key and value projections.
 #[derive(Module, Debug)]
@@ -32,7 +33,7 @@ pub struct BertOutput {
 
 impl BertOutput {
     fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        self.layer_norm.forward(residual + self.dropout.forward(self.dense.forward(x)))
+        self.layer_norm.forward(residual + self.dropout.forward(dense(&self.dense, x)))
     }
 }
 
@@ -51,9 +52,9 @@ impl BertAttention {
         let attention = &self.self_;
         let heads = |x| split_heads(x, attention.heads);
         let Attended { context, probabilities } = attend(
-            heads(attention.query.forward(x.clone())),
-            heads(attention.key.forward(context.clone())),
-            heads(attention.value.forward(context)),
+            heads(dense(&attention.query, x.clone())),
+            heads(dense(&attention.key, context.clone())),
+            heads(dense(&attention.value, context)),
             bias,
             Some(&attention.dropout),
         );
@@ -169,7 +170,7 @@ impl BertLayer {
             let (c, probabilities) = cross.forward(x, context.hidden, context.bias);
             (x, cross_attention) = (c, Some(probabilities));
         }
-        let inner = gelu(self.intermediate.dense.forward(x.clone()));
+        let inner = gelu(dense(&self.intermediate.dense, x.clone()));
         LayerOutput { hidden: self.output.forward(inner, x), self_attention, cross_attention }
     }
 }

@@ -68,6 +68,14 @@ pub enum TrainError {
     /// A batch without false texts: a defect of this program.
     #[error("the batch has no false texts (this is a defect of the loader's configuration: please report it)")]
     NoFalseTexts,
+    /// No device to train on.
+    #[error("there is no device to train on")]
+    NoDevice,
+    /// A device's thread ended with a panic.
+    #[error(
+        "computing on one of the devices failed because of a defect of this program or its backend: please report it"
+    )]
+    DevicePanicked,
     /// The thread that writes checkpoints ended with a panic.
     #[error("writing a checkpoint failed because of a defect of this program: please report it")]
     SaverPanicked,

@@ -1,11 +1,25 @@
 //! Weights to start from: published encoders, or a whole model.
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 use m3ae_model::M3ae;
 use m3ae_weights::{Checkpoint, LoadOptions, LoadReport, load_clip, load_swin, load_text, load_with, resolve};
 
 use crate::config::{RunConfig, RunConfigError, TaskKind};
 use crate::error::TrainError;
 use crate::setup::Setup;
+
+/// Draws every weight now, in the module's order. Burn's parameters are lazy: they would be drawn when first used, from whatever
+/// the backend's generator stands at then, by whichever thread comes first.
+pub(crate) fn draw_weights(model: &M3ae) {
+    struct Draw;
+    impl ModuleVisitor for Draw {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let _ = param.val();
+        }
+    }
+    model.visit(&mut Draw);
+}
 
 /// Loads what the recipe's `[init]` names into a freshly initialised model. Encoders first, then a whole model on top; what
 /// neither brings keeps its initial weights.

@@ -22,6 +22,7 @@ mod metrics;
 mod objectives;
 mod observer;
 mod optimizer;
+mod parallel;
 mod pictures;
 mod progress;
 mod resume;

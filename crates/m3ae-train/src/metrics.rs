@@ -86,16 +86,26 @@ impl Sums {
             if term.count == 0.0 {
                 continue; // The mean over nothing says nothing.
             }
-            let value = if term.mean { value * term.count } else { value };
-            match self.terms.iter_mut().find(|sum| sum.name == term.name) {
-                Some(sum) => {
-                    sum.sum += value;
-                    sum.count += term.count;
-                }
-                None => self.terms.push(Sum { name: term.name.to_owned(), sum: value, count: term.count }),
-            }
+            let sum = if term.mean { value * term.count } else { value };
+            self.join_term(Sum { name: term.name.to_owned(), sum, count: term.count });
         }
         Ok(problem)
+    }
+
+    /// Adds the sums of other batches.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.samples += other.samples;
+        other.terms.into_iter().for_each(|term| self.join_term(term));
+    }
+
+    fn join_term(&mut self, term: Sum) {
+        match self.terms.iter_mut().find(|sum| sum.name == term.name) {
+            Some(sum) => {
+                sum.sum += term.sum;
+                sum.count += term.count;
+            }
+            None => self.terms.push(term),
+        }
     }
 
     /// Samples so far.

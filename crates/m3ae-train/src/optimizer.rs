@@ -210,7 +210,7 @@ impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let shape = tensor.shape();
+        let (shape, strategy) = (tensor.shape(), tensor.gradient_checkpointing_strategy());
         let count = shape.num_elements();
         let flat = |tensor: Tensor<D>| tensor.reshape([count]);
         let name = self.path.reference_name();
@@ -219,7 +219,12 @@ impl ModuleMapper for Step<'_> {
             None => flat(gradient),
         };
         let updated = self.optimizer.update(name, flat(tensor.inner()), gradient, self.factor);
-        let tensor = Tensor::from_inner(updated.reshape(shape)).require_grad();
+        let tensor = Tensor::from_inner(updated.reshape(shape));
+        let tensor = match strategy {
+            Some(strategy) => tensor.with_gradient_checkpointing_strategy(strategy),
+            None => tensor,
+        };
+        let tensor = tensor.require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }
 }

@@ -233,9 +233,12 @@ fn questions(config: &RunConfig) -> Result<Source, TrainError> {
     let files = |split: &str| match &config.data.phantom {
         Some(folder) => {
             let out = folder.join("arrows");
-            let made = prepare(SetName::Phantom, folder, &out, &PrepareOptions::default(), &mut |_| {})?;
-            tracing::debug!(files = made.len(), "prepared the synthetic set's questions");
-            Ok(vec![out.join(format!("vqa_phantom_{split}.arrow"))])
+            let file = |split: &str| out.join(format!("{}_{split}.arrow", SetName::Phantom.file_stem()));
+            // Once they are there, several runs may read them at the same time.
+            if !["train", "val", "test"].into_iter().all(|split| file(split).is_file()) {
+                prepare(SetName::Phantom, folder, &out, &PrepareOptions::default(), &mut |_| {})?;
+            }
+            Ok(vec![file(split)])
         }
         None => files(config, split),
     };

@@ -11,7 +11,7 @@ use crate::metrics::{Measured, Metrics};
 use crate::run_folder::RunFolder;
 
 /// A task turns loaded samples into a loss, and says what the loss was made of.
-pub trait Task {
+pub trait Task: Send + Sync {
     /// The heads its model has.
     fn heads(&self) -> HeadsConfig;
 

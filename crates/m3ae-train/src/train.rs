@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader};
-use m3ae_model::M3ae;
+use m3ae_model::{M3ae, with_precision};
 use m3ae_random::{Key, Stream};
 use m3ae_weights::{Extras, export_folder, open_folder};
 
 use crate::checkpoint::{Identity, Snapshot, Verified};
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::initial::load_initial;
-use crate::metrics::{Metrics, Sums};
+use crate::initial::{draw_weights, load_initial};
+use crate::metrics::{Measured, Metrics, Sums};
 use crate::observer::{Line, Observer, Start, StepReport};
 use crate::optimizer::{AdamW, gradient_norms};
+use crate::parallel::Work;
 use crate::progress::{Best, Progress, Window};
 use crate::resume::differences;
 use crate::run_folder::RunFolder;
@@ -73,6 +73,8 @@ pub struct Run<'a> {
     config: &'a RunConfig,
     setup: &'a Setup,
     folder: RunFolder,
+    /// For differentiation; the first one holds weights and moments.
+    devices: Vec<Device>,
     device: Device,
     start: Start,
     model: M3ae,
@@ -86,19 +88,21 @@ pub struct Run<'a> {
 }
 
 type Batches = Box<dyn Iterator<Item = Result<CaptionBatch, DataError>>>;
+/// Sees the first batch of a split.
+type Show<'a> = &'a mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<Vec<PathBuf>, TrainError>;
 
 impl<'a> Run<'a> {
-    /// A run at its first step, with the recipe's initial weights. `folder` is made once the weights are there.
+    /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added here). `folder` is made once the weights are there.
     ///
     /// # Errors
     /// Weights that cannot be loaded, or a folder that cannot be written.
     pub fn begin(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
     ) -> Result<Self, TrainError> {
-        Self::new(config, setup, device, folder, None, &[])
+        Self::new(config, setup, devices, folder, None, &[])
     }
 
     /// A run that goes on from `checkpoint`.
@@ -108,18 +112,18 @@ impl<'a> Run<'a> {
     pub fn resume(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: &Verified,
         allowed: &[String],
     ) -> Result<Self, TrainError> {
-        Self::new(config, setup, device, folder, Some(checkpoint), allowed)
+        Self::new(config, setup, devices, folder, Some(checkpoint), allowed)
     }
 
     fn new(
         config: &'a RunConfig,
         setup: &'a Setup,
-        device: &Device,
+        devices: &[Device],
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: Option<&Verified>,
         allowed: &[String],
@@ -135,11 +139,18 @@ impl<'a> Run<'a> {
                 return Err(TrainError::Changed { path: checkpoint.path.clone(), differences });
             }
         }
-        let device = device.clone().autodiff();
+        let devices: Vec<Device> = devices
+            .iter()
+            .map(|device| {
+                let device = device.clone().autodiff();
+                if config.train.gradient_checkpointing { device.gradient_checkpointing() } else { device }
+            })
+            .collect();
+        let device = devices.first().ok_or(TrainError::NoDevice)?.clone();
         let key = Key { seed: config.run.seed, epoch: 0, sample: "", stream: Stream::Initialisation };
         device.seed(key.generator().bits());
-        // Parameters are lazy: drawing them all now, in order, ties them to the seed above, whatever is loaded then.
-        let mut model = setup.model.init(&device)?.materialize();
+        let mut model = setup.model.init(&device)?;
+        draw_weights(&model);
         let mut optimizer = AdamW::new(config.optimizer());
         let mut initial = Vec::new();
         let progress = match checkpoint {
@@ -175,6 +186,7 @@ impl<'a> Run<'a> {
             setup,
             saver: Saver::new(folder.path(), &config.checkpoint, saved)?,
             folder,
+            devices,
             device,
             start,
             model,
@@ -232,21 +244,20 @@ impl<'a> Run<'a> {
         let began = Instant::now();
         let step = self.progress.step;
         // Dropout draws from the backend: its seed belongs to the step, so that a resumed run draws the same.
-        let key = Key { seed: self.config.run.seed, epoch: step as u64, sample: "", stream: Stream::Backend };
-        self.device.seed(key.generator().bits());
-
-        let share = 1.0 / micro_batches.len().max(1) as f64;
-        let mut gradients = GradientsAccumulator::new();
-        for (part, samples) in micro_batches.iter().enumerate() {
-            let number = (step * self.config.train.accumulate + part) as u64;
-            let measured = self.setup.task.step(&self.model, samples, number, &self.device)?;
-            if let Err(problem) = self.progress.window.sums.add(&measured)? {
-                return Err(not_finite(step, problem.name, problem.value, micro_batches));
-            }
-            let backward = (measured.loss * share).backward();
-            gradients.accumulate(&self.model, GradientsParams::from_grads(backward, &self.model));
+        for (number, device) in self.devices.iter().enumerate() {
+            let sample = if number == 0 { String::new() } else { format!("device {number}") };
+            let key = Key { seed: self.config.run.seed, epoch: step as u64, sample: &sample, stream: Stream::Backend };
+            device.seed(key.generator().bits());
         }
-        let gradients = gradients.grads();
+
+        let work = Work {
+            task: &*self.setup.task,
+            batches: micro_batches,
+            first: (step * self.config.train.accumulate) as u64,
+            precision: self.config.train.precision,
+        };
+        let gradients = work.gradients(&self.model, &self.devices, &mut self.progress.window.sums)?;
+        let gradients = gradients.map_err(|problem| not_finite(step, problem.name, problem.value, micro_batches))?;
         let norm = gradient_norms(&self.model, &gradients).total;
         if !norm.is_finite() {
             return Err(not_finite(step, "gradient's norm", norm, micro_batches));
@@ -279,6 +290,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// The task's step with the recipe's precision.
+    fn measure(
+        &self,
+        model: &M3ae,
+        samples: &CaptionBatch,
+        number: u64,
+        device: &Device,
+    ) -> Result<Measured, TrainError> {
+        with_precision(self.config.train.precision, || self.setup.task.step(model, samples, number, device))
+    }
+
     /// Evaluates the validation split; keeps the weights if they are the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let (step, model, device) = (self.progress.step, self.model.valid(), self.device.clone().inner());
@@ -305,12 +327,7 @@ impl<'a> Run<'a> {
     }
 
     /// Metrics of a split without dropout, with draws that never change; `first` sees its first batch.
-    fn evaluate(
-        &mut self,
-        model: &M3ae,
-        loader: &Loader,
-        first: &mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<Vec<PathBuf>, TrainError>,
-    ) -> Result<Metrics, TrainError> {
+    fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: Show<'_>) -> Result<Metrics, TrainError> {
         let device = self.device.clone().inner();
         let mut sums = Sums::default();
         for (number, samples) in loader.epoch(0, 0).enumerate() {
@@ -320,7 +337,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             // What is not finite here shows in the metrics.
-            let _ = sums.add(&self.setup.task.step(model, &samples, number as u64, &device)?)?;
+            let _ = sums.add(&self.measure(model, &samples, number as u64, &device)?)?;
             if number == 0 {
                 first(&samples, &self.folder)?;
             }

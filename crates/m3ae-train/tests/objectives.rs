@@ -73,7 +73,7 @@ fn shared_encodings_equal_three_separate_passes() {
     for mim_layer in [Some(0), Some(1), None] {
         let device = Device::default().autodiff();
         device.seed(5);
-        let model = config(mim_layer).init(&device).unwrap().materialize();
+        let model = config(mim_layer).init(&device).unwrap();
         let batch = batch(&device);
         let weights = ObjectiveWeights { mlm: 1.0, mim: 2.0, itm: 0.5 };
         let results = [pretrain_step as Pass, three_passes as Pass].map(|pass| {

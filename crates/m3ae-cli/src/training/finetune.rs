@@ -4,13 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use burn::prelude::Device;
 use clap::ValueEnum;
 use m3ae_data::prepare::{PrepareOptions, SetName};
 use m3ae_train::{RunConfig, TaskKind};
 
-use super::{RunArgs, recipe, signals, start};
+use crate::backend::Backend;
 use crate::prepared::prepare_absent;
+
+use super::{RunArgs, Stop, recipe, start};
+
+/// The recipe for the synthetic set's questions.
+pub const FINETUNE_PHANTOM: (&str, &str) =
+    ("configs/finetune/phantom-vqa.toml", include_str!("../../../../configs/finetune/phantom-vqa.toml"));
 
 /// Fine-tune a pre-trained model: the best checkpoint by the validation split is tested and kept.
 #[derive(Debug, clap::Args)]
@@ -62,13 +67,13 @@ impl Benchmark {
             Self::VqaMed2019 => built_in!("vqa-med-2019"),
             Self::Melinda => built_in!("melinda"),
             Self::IrtrRoco => built_in!("irtr-roco"),
-            Self::PhantomVqa => built_in!("phantom-vqa"),
+            Self::PhantomVqa => FINETUNE_PHANTOM,
         }
     }
 }
 
 /// Runs the recipe and says how it went.
-pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
     let built_in = match (args.task, &args.config) {
         (Some(_), Some(_)) => bail!("name either a task or a recipe with --config, not both"),
         (Some(task), None) => task.recipe(),
@@ -89,7 +94,7 @@ pub fn run(args: &FinetuneArgs, device: &Device) -> Result<ExitCode> {
         })?;
     }
     prepare_sets(&config)?;
-    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+    start(&config, &args.run, backend, &Stop::on_signal()?)
 }
 
 /// Prepares published sets that are not prepared yet, where their raw folders are in their usual places.

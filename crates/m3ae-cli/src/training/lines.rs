@@ -1,31 +1,20 @@
-//! What a run shows: a bar on a terminal, plain lines elsewhere.
+//! What a run prints: a line now and then.
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 use m3ae_train::{Metrics, Observer, RunConfig, RunFolder, Start, StepReport};
+
+use super::pace::{Pace, readable};
 
 /// Prints progress.
 pub struct Lines {
-    bar: Option<ProgressBar>,
     every: usize,
     steps: usize,
-    /// Where this process began, and the seconds that were spent before.
-    begun: Option<(usize, f64)>,
+    pace: Pace,
 }
 
 impl Lines {
     /// For a run of this recipe.
     pub fn new(config: &RunConfig) -> Self {
-        Self { bar: None, every: config.log.every, steps: 0, begun: None }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => println!("{text}"),
-        }
+        Self { every: config.log.every, steps: 0, pace: Pace::default() }
     }
 }
 
@@ -75,50 +64,29 @@ impl Observer for Lines {
         if let Some(step) = start.resumed_at {
             println!("going on after step {step}");
         }
-        if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(start.steps as u64);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {eta} left") {
-                bar.set_style(style);
-            }
-            bar.reset_eta();
-            self.bar = Some(bar);
-        }
     }
 
     fn step(&mut self, report: &StepReport) {
-        let numbers = format!("{} | {:.1} samples/s", short(&report.metrics, 3), report.samples_per_second);
-        let (first, before) = *self.begun.get_or_insert((report.step, report.seconds));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(report.step as u64);
-                bar.set_message(numbers);
-            }
-            None if report.step.is_multiple_of(self.every) || report.step == self.steps => {
-                let pace = (report.seconds - before) / (report.step - first).max(1) as f64;
-                let left = Duration::from_secs((pace * (self.steps - report.step) as f64) as u64);
-                println!(
-                    "step {}/{} | {numbers} | lr {:.2e} | {left:?} left",
-                    report.step, self.steps, report.learning_rate
-                );
-            }
-            None => {}
-        }
-        if report.step == self.steps
-            && let Some(bar) = &self.bar
-        {
-            bar.finish();
+        let left = self.pace.left(report, self.steps);
+        if report.step.is_multiple_of(self.every) || report.step == self.steps {
+            println!(
+                "step {}/{} | {} | {:.1} samples/s | lr {:.2e}{}",
+                report.step,
+                self.steps,
+                short(&report.metrics, 3),
+                report.samples_per_second,
+                report.learning_rate,
+                left.map_or_else(String::new, |left| format!(" | {} left", readable(left)))
+            );
         }
     }
 
     fn validated(&mut self, step: usize, metrics: &Metrics, best: bool) {
         let best = if best { " (best so far)" } else { "" };
-        self.line(&format!("validation after {step} steps: {}{best}", short(metrics, 4)));
+        println!("validation after {step} steps: {}{best}", short(metrics, 4));
     }
 
     fn notice(&mut self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
-        }
+        eprintln!("{text}");
     }
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use burn::prelude::Device;
 use m3ae_train::TaskKind;
 
-use super::{RunArgs, recipe, signals, start};
+use crate::backend::Backend;
+
+use super::{RunArgs, Stop, recipe, start};
 
 /// The recipe that runs when none is named: what a first look should be.
-const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));
+pub const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));
 
 /// Pre-train on images and captions. Without options: a small model on synthetic data, in minutes on a CPU.
 #[derive(Debug, clap::Args)]
@@ -23,11 +24,11 @@ pub struct PretrainArgs {
 }
 
 /// Runs the recipe and says how it went.
-pub fn run(args: &PretrainArgs, device: &Device) -> Result<ExitCode> {
+pub fn run(args: &PretrainArgs, backend: Backend) -> Result<ExitCode> {
     let config = recipe(args.config.as_ref(), QUICKSTART, &args.run.overrides)?;
     ensure!(
         config.task.kind == TaskKind::Pretraining,
         "this recipe is for fine-tuning: `m3ae finetune --config <file>`"
     );
-    start(&config, &args.run, device, &signals::Stop::on_signal()?)
+    start(&config, &args.run, backend, &Stop::on_signal()?)
 }

@@ -8,8 +8,8 @@ use crate::{fails, pretrain::TINY, succeeds};
 
 /// The tiny model's sizes and data, for fine-tuning.
 fn recipe(kind: &str) -> String {
-    let [head, tail] = TINY.split("[train]").collect::<Vec<_>>()[..] else { panic!("the recipe has one [train]") };
-    let log = tail.split("[log]").nth(1).unwrap();
+    let (head, tail) = TINY.split_once("[train]").unwrap();
+    let (_, log) = tail.split_once("[log]").unwrap();
     let task = format!("[task]\nkind = \"{kind}\"\nfalse_texts = 3\n");
     let train = "[train]\nbatch_size = 4\nepochs = 2\nlearning_rate = 1e-3\n[log]\n";
     format!("{head}{task}{train}{}", log.replace("validate_every = 3\n", ""))

@@ -8,6 +8,7 @@ use super::config::{SWIN_STAGES, SwinConfig};
 use super::merge::PatchMerging;
 use super::window::{WindowAttention, Windows};
 use crate::layers::linear;
+use crate::precision::dense;
 
 /// The block's feed-forward part: `fc2(GELU(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -38,8 +39,8 @@ impl SwinBlock {
     /// `[B, H, W, D]` -> `[B, H, W, D]`.
     fn forward(&self, x: Tensor<4>, windows: &Windows) -> Tensor<4> {
         let x = x.clone() + self.attn.forward(self.norm1.forward(x), windows);
-        let inner = gelu(self.mlp.fc1.forward(self.norm2.forward(x.clone())));
-        x + self.mlp.fc2.forward(inner)
+        let inner = gelu(dense(&self.mlp.fc1, self.norm2.forward(x.clone())));
+        x + dense(&self.mlp.fc2, inner)
     }
 }
 

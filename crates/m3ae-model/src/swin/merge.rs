@@ -4,6 +4,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::prelude::*;
 
 use crate::layers::linear_without_bias;
+use crate::precision::dense;
 
 /// Makes one token of each square of four: half the grid, twice the width.
 #[derive(Module, Debug)]
@@ -24,7 +25,7 @@ impl PatchMerging {
 
     /// `[B, H, W, D]` -> `[B, H/2, W/2, 2D]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.reduction.forward(self.norm.forward(gather_squares(x)))
+        dense(&self.reduction, self.norm.forward(gather_squares(x)))
     }
 }
 

@@ -15,6 +15,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::layers::{MASKED, attend, linear, merge_heads, parameter, split_heads};
+use crate::precision::dense;
 
 /// For each ordered pair of tokens in a window of side w, its row of the bias table, `[w² · w²]`: the query's offset from the
 /// key, (rows + w - 1) · (2w - 1) + (columns + w - 1).
@@ -133,10 +134,10 @@ impl WindowAttention {
         let bias = self.bias(tokens, windows); // [1, groups, L, L]
         let groups = bias.dims()[1];
         let shape = [all * self.heads / groups, groups, tokens, width / self.heads];
-        let packed = self.qkv.forward(x); // [B · W, L, 3D]
+        let packed = dense(&self.qkv, x); // [B · W, L, 3D]
         let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads).reshape(shape);
         let context = attend(part(0), part(1), part(2), Some(bias), None).context;
-        self.proj.forward(merge_heads(context.reshape([all, self.heads, tokens, width / self.heads])))
+        dense(&self.proj, merge_heads(context.reshape([all, self.heads, tokens, width / self.heads])))
     }
 
     /// What is added to the scores of each head, `[1, heads, L, L]`; of each window and head, `[1, W · heads, L, L]`, where

@@ -60,6 +60,7 @@ impl RunConfig {
             ("train.steps", self.train.steps.unwrap_or(1), 1),
             ("train.epochs", self.train.epochs.unwrap_or(1), 1),
             ("train.accumulate", self.train.accumulate, 1),
+            ("train.devices", self.train.devices, 1),
             ("task.false_texts", self.task.false_texts, 1),
             ("text.max_length", self.text.max_length, 3),
             ("log.every", self.log.every, 1),
@@ -70,6 +71,11 @@ impl RunConfig {
             if value < least {
                 return wrong(key, format!("{value} is too small; it must be at least {least}"));
             }
+        }
+        let (accumulate, devices) = (self.train.accumulate, self.train.devices);
+        if !accumulate.is_multiple_of(devices) {
+            let problem = format!("{accumulate} batches cannot be shared evenly by train.devices = {devices}");
+            return wrong("train.accumulate", problem);
         }
         Ok(())
     }

@@ -239,6 +239,9 @@ pub struct TrainSection {
     /// Batches whose gradients are averaged per optimiser step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// Devices that share the batches of an optimiser step between them; `accumulate` is a multiple of it.
+    #[serde(default = "one")]
+    pub devices: usize,
     /// Base learning rate.
     pub learning_rate: f64,
     /// Multiplier of the heads' rate.
@@ -262,6 +265,13 @@ pub struct TrainSection {
     /// Learning rate at the end.
     #[serde(default)]
     pub end_learning_rate: f64,
+    /// Type of matrix products: `f32`, or `bf16` where the device has matrix units for it.
+    #[serde(default)]
+    pub precision: m3ae_model::Precision,
+    /// Whether cheap intermediate results are computed again in the backward pass instead of being kept: less memory, more time,
+    /// the same result.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// Largest norm of the gradient: a longer one is shortened to it. Absent, as published: none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,

@@ -1,0 +1,152 @@
+//! Does pre-training help? Question answering on the synthetic set, from a pre-trained model and from random weights, with the
+//! same fine-tuning, over several seeds.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use m3ae_train::{Metrics, RunConfig};
+use serde::Serialize;
+
+use crate::backend::Backend;
+use crate::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
+
+/// Pre-train and fine-tune on synthetic data against fine-tuning alone: same data, same budget, several seeds.
+#[derive(Debug, clap::Args)]
+pub struct TransferArgs {
+    /// Seeds, from 0
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Where the runs are kept; finished ones are used again, unfinished ones go on
+    #[arg(long, default_value = "runs/transfer")]
+    out: PathBuf,
+    /// Change a key of both fine-tuning recipes (can be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Change a key of the pre-training recipe (can be repeated)
+    #[arg(long = "set-pretraining", value_name = "KEY=VALUE")]
+    pretraining_overrides: Vec<String>,
+}
+
+/// What is compared, by the names of the test's metrics.
+const SCORES: [(&str, &str); 3] = [("vqa_score", "all"), ("closed_score", "closed"), ("open_score", "open")];
+
+/// Test scores of one seed.
+#[derive(Debug, Serialize)]
+struct Pair {
+    seed: u64,
+    pretrained: Metrics,
+    scratch: Metrics,
+}
+
+/// Runs what is missing and prints the table.
+pub fn run(args: &TransferArgs, backend: Backend) -> Result<ExitCode> {
+    ensure!(args.seeds > 0, "--seeds 0: choose 1 or more");
+    let stop = Stop::on_signal()?;
+    let mut pairs = Vec::new();
+    for seed in 0..args.seeds {
+        let own = |name: &str| {
+            let out = toml::Value::from(args.out.display().to_string());
+            vec![format!("run.name={name}-{seed}"), format!("run.directory={out}"), format!("run.seed={seed}")]
+        };
+        let config = |(origin, text): (&str, &str), name: &str, more: &[String]| {
+            RunConfig::parse(text, origin, &[&own(name)[..], more].concat())
+        };
+        let pretraining = config(QUICKSTART, "pretraining", &args.pretraining_overrides)?;
+        if perform(&pretraining, backend, &stop)?.is_none() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        let model = toml::Value::from(pretraining.folder().join("model").display().to_string());
+        let tune = |name: &str, checkpoint: String| -> Result<Option<Metrics>> {
+            let mut more = vec![format!("init.checkpoint={checkpoint}")];
+            more.extend(args.overrides.iter().cloned());
+            let Some(summary) = perform(&config(FINETUNE_PHANTOM, name, &more)?, backend, &stop)? else {
+                return Ok(None);
+            };
+            summary.test.map(Some).context("the recipe has no test split")
+        };
+        let pretrained = tune("pretrained", model.to_string())?;
+        let scratch = if pretrained.is_some() { tune("scratch", "\"\"".into())? } else { None };
+        let (Some(pretrained), Some(scratch)) = (pretrained, scratch) else {
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        pairs.push(Pair { seed, pretrained, scratch });
+    }
+    let table = table(&pairs);
+    println!("\n{table}");
+    let write = |name: &str, text: &[u8]| {
+        let path = args.out.join(name);
+        fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    write("transfer.md", table.as_bytes())?;
+    write("transfer.json", &serde_json::to_vec_pretty(&pairs)?)?;
+    println!("{}", args.out.join("transfer.json").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A Markdown table in percent: each seed, then means with 95 % intervals over seeds.
+fn table(pairs: &[Pair]) -> String {
+    let mut text =
+        String::from("| test questions | seed | pre-trained | from scratch | difference |\n|---|---|---|---|---|\n");
+    for (name, title) in SCORES {
+        let percent = |metrics: &Metrics| metrics.get(name).map(|score| 100.0 * score);
+        let scores: Vec<(u64, f64, f64)> = pairs
+            .iter()
+            .filter_map(|pair| Some((pair.seed, percent(&pair.pretrained)?, percent(&pair.scratch)?)))
+            .collect();
+        for (seed, pretrained, scratch) in &scores {
+            let _ =
+                writeln!(text, "| {title} | {seed} | {pretrained:.1} | {scratch:.1} | {:+.1} |", pretrained - scratch);
+        }
+        let column = |of: fn(&(u64, f64, f64)) -> f64| interval(&scores.iter().map(of).collect::<Vec<_>>());
+        let (a, b, difference) = (column(|s| s.1), column(|s| s.2), column(|s| s.1 - s.2));
+        let _ = writeln!(text, "| {title} | mean | {a} | {b} | {difference} |");
+    }
+    text
+}
+
+/// Two-sided 95 % quantiles of Student's t for 1 to 9 degrees of freedom.
+const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+
+/// `mean ± half-width` of Student's 95 % interval; a single value stands alone.
+fn interval(values: &[f64]) -> String {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    match values.len() {
+        0 => "-".to_owned(),
+        1 => format!("{mean:.1}"),
+        // Beyond ten seeds the quantile is near the normal distribution's.
+        many => {
+            let t = T.get(many - 2).copied().unwrap_or(2.0);
+            format!("{mean:.1} ± {:.1}", t * (variance / count).sqrt())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_students() {
+        // By hand: mean 2, variance 1, 4.303 / sqrt(3).
+        assert_eq!(interval(&[1.0, 2.0, 3.0]), "2.0 ± 2.5");
+        assert_eq!(interval(&[4.25]), "4.2");
+        assert_eq!(interval(&[]), "-");
+    }
+
+    #[test]
+    fn the_table_has_each_seed_and_the_means() {
+        let metrics = |score: f64| serde_json::from_str(&format!(r#"{{"vqa_score": {score}}}"#)).unwrap();
+        let pairs = [
+            Pair { seed: 0, pretrained: metrics(0.5), scratch: metrics(0.25) },
+            Pair { seed: 1, pretrained: metrics(0.5), scratch: metrics(0.25) },
+        ];
+        let table = table(&pairs);
+        assert!(table.contains("| all | 1 | 50.0 | 25.0 | +25.0 |"), "{table}");
+        assert!(table.contains("| all | mean | 50.0 ± 0.0 | 25.0 ± 0.0 | 25.0 ± 0.0 |"), "{table}");
+    }
+}
