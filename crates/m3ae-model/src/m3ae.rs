@@ -9,7 +9,7 @@ use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::layers::{INIT_STD, Rescale, embedding, linear, padding_bias};
 use crate::mim::MimHead;
 use crate::precision::dense;
-use crate::text::{BertLayer, TextEncoder};
+use crate::text::{BertLayer, Context, TextEncoder};
 use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
 
 /// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
@@ -142,6 +142,25 @@ impl M3ae {
         MultiModalFeatures { fusion, cls }
     }
 
+    /// The pooled pair alone, `[B, 2D]`: [`fuse`](Self::fuse)'s `cls` for less work. The poolers read the first token only (of Swin's
+    /// image stack, all), so the last layer computes no other.
+    pub fn fuse_pooled(&self, input: FusionInput) -> Tensor<2> {
+        let (language, vision) = (&self.multi_modal_language_layers, &self.multi_modal_vision_layers);
+        let (Some(last_language), Some(last_vision)) = (language.last(), vision.last()) else {
+            return self.fuse(input, false).cls;
+        };
+        let text_bias = input.text_bias.clone();
+        let FusionOutput { text, image, .. } = self.fuse_until(language.len() - 1, input, false);
+        let image_context = Context { hidden: image.clone(), bias: None };
+        let text_context = Context { hidden: text.clone(), bias: Some(text_bias.clone()) };
+        let text = last_language.forward_first(text, Some(text_bias), Some(image_context));
+        let image = match &self.vision_encoder {
+            VisionEncoder::Clip(_) => last_vision.forward_first(image, None, Some(text_context)),
+            VisionEncoder::Swin(_) => last_vision.forward(image, None, Some(text_context)),
+        };
+        self.pool(text.hidden, image.hidden)
+    }
+
     /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`. CLIP's class token stands for the image;
     /// Swin has none, and the mean over its tokens does (spec 1.2).
     pub fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
@@ -255,6 +274,21 @@ mod tests {
             Tensor::from_data([[1, 1, 1, 0, 0]], &device),
         );
         let difference = (short.cls - padded.cls).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn the_pooled_pair_needs_only_first_tokens_of_the_last_layer() {
+        let device = Device::default();
+        device.seed(4);
+        let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
+        let input = FusionInput {
+            text: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
+            text_bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            image: Tensor::random([2, 17, 24], burn::tensor::Distribution::Default, &device),
+        };
+        let whole = model.fuse(input.clone(), false).cls;
+        let difference = (whole - model.fuse_pooled(input)).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-6, "{difference}");
     }
 

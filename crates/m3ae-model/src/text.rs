@@ -149,7 +149,22 @@ impl BertLayer {
     /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)).
     /// A layer without cross-attention ignores `context`, one with it and no context skips that part.
     pub fn forward(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> LayerOutput {
-        let (mut x, self_attention) = self.attention.forward(hidden.clone(), hidden, bias);
+        self.forward_queries(hidden.clone(), hidden, bias, context)
+    }
+
+    /// The first token's part of [`forward`](Self::forward), `[B, 1, D]`, for which the other tokens are keys and values only.
+    pub fn forward_first(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> LayerOutput {
+        self.forward_queries(hidden.clone().narrow(1, 0, 1), hidden, bias, context)
+    }
+
+    fn forward_queries(
+        &self,
+        queries: Tensor<3>,
+        hidden: Tensor<3>,
+        bias: Option<Tensor<4>>,
+        context: Option<Context>,
+    ) -> LayerOutput {
+        let (mut x, self_attention) = self.attention.forward(queries, hidden, bias);
         let mut cross_attention = None;
         if let (Some(cross), Some(context)) = (&self.crossattention, context) {
             let (c, probabilities) = cross.forward(x, context.hidden, context.bias);

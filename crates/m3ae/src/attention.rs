@@ -31,7 +31,8 @@ impl Model {
             // One at a time: the maps of all layers are large.
             let ids = self.tokens(text)?.ids;
             let length = ids.len();
-            let mut fused = self.fuse(images, &[image], &[ids], true)?;
+            let input = self.fusion_input(images, &[image], &[ids])?;
+            let mut fused = self.network.fuse(input, true);
             let last = fused.fusion.attention.pop().and_then(|maps| maps.text_to_image).ok_or(ModelError::NoGrid)?;
             let [_, heads, _, tokens] = last.dims();
             // A text of start and end alone is looked at whole.

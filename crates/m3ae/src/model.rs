@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use m3ae_data::{ClipTransform, Crop, Image};
-use m3ae_model::{FusionInput, M3ae, M3aeConfig, MultiModalFeatures, padding_bias};
+use m3ae_model::{FusionInput, M3ae, M3aeConfig, padding_bias};
 use m3ae_text::{Encoding, Tokenizer};
 use m3ae_train::{Texts, images};
 use m3ae_weights::LoadReport;
@@ -188,14 +188,13 @@ impl Model {
         Texts::new(texts, self.tokenizer.specials().pad, &self.device)
     }
 
-    /// Fuses texts with the images of the same place in `rows`: one pass over `[B, L]` ids and images `rows` of `images`.
-    pub(crate) fn fuse(
+    /// What the fusion reads of texts, and of the images `rows` of `images`: a pair for each place.
+    pub(crate) fn fusion_input(
         &self,
         images: &EncodedImages,
         rows: &[usize],
         texts: &[Vec<u32>],
-        keep_attention: bool,
-    ) -> Result<MultiModalFeatures, ModelError> {
+    ) -> Result<FusionInput, ModelError> {
         let count = images.len();
         if let Some(&index) = rows.iter().find(|&&row| row >= count) {
             return Err(ModelError::NoSuchImage { index, count });
@@ -204,7 +203,7 @@ impl Model {
         let text_bias = padding_bias(texts.mask.clone());
         let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask)); // [B, L, D]
         let image = images.rows(rows, &self.device); // [B, 1+N, D]
-        Ok(self.network.fuse(FusionInput { text, text_bias, image }, keep_attention))
+        Ok(FusionInput { text, text_bias, image })
     }
 
     /// Runs `pass` over the pairs in batches, and joins what it gives: `[B, C]` for each batch, a row per pair in the end.
@@ -218,7 +217,7 @@ impl Model {
         let mut rows = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(self.batch_size) {
             let (images_of, texts): (Vec<usize>, Vec<Vec<u32>>) = batch.iter().cloned().unzip();
-            let values = pass(self.fuse(images, &images_of, &texts, false)?.cls);
+            let values = pass(self.network.fuse_pooled(self.fusion_input(images, &images_of, &texts)?));
             rows.extend(read_rows(values, what)?);
         }
         Ok(rows)

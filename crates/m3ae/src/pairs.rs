@@ -74,7 +74,7 @@ impl Model {
         for Block { numbers, text, bias } in &texts.blocks {
             let image = images.rows(&vec![image; numbers.len()], &self.device); // [B, 1+N, D]
             let input = FusionInput { text: text.clone(), text_bias: bias.clone(), image };
-            let rows = read_rows(self.match_logits(self.network.fuse(input, false).cls), "matching score")?;
+            let rows = read_rows(self.match_logits(self.network.fuse_pooled(input)), "matching score")?;
             for (&number, row) in numbers.iter().zip(&rows) {
                 scores[number] = self.match_of(row).score;
             }

@@ -63,7 +63,8 @@ impl Model {
         if places.is_empty() {
             return Err(ModelError::NoMask { mask: self.mask_token() });
         }
-        let state = self.fuse(images, &[image], &[ids], false)?.fusion.text.squeeze_dim::<2>(0); // [L, D]
+        let input = self.fusion_input(images, &[image], &[ids])?;
+        let state = self.network.fuse(input, false).fusion.text.squeeze_dim::<2>(0); // [L, D]
         let logits = head.forward(state.select(0, Tensor::from_data(places.as_slice(), &self.device))); // [M, V]
         let rows = read_rows(softmax(logits, 1), "words' score")?;
         let fill = |row: &Vec<f32>| {
