@@ -1,5 +1,6 @@
 //! `m3ae bench`: measurements, each with one command.
 
+mod curve;
 mod transfer;
 
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::backend::Backend;
+use curve::CurveArgs;
 use transfer::TransferArgs;
 
 /// Measure this program.
@@ -20,11 +22,13 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Transfer(TransferArgs),
+    Curve(CurveArgs),
 }
 
 /// Runs the measurement and prints its table.
 pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
     match &args.what {
         What::Transfer(args) => transfer::run(args, backend),
+        What::Curve(args) => curve::run(args),
     }
 }

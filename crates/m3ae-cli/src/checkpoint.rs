@@ -1,11 +1,14 @@
 //! `m3ae info` and `m3ae convert`: what a checkpoint is, and making a self-sufficient model folder of it.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::Device;
-use m3ae_weights::{Checkpoint, Extras, export_folder, find_config, info, load, resolve};
+use m3ae_weights::{
+    CONFIG_FILE, Checkpoint, Extras, export_folder, find_config, folder_settings, hyper_parameters, info, load, resolve,
+};
+
+use crate::model::read_answers;
 
 /// Say what a checkpoint is: its tensors, its size by part, its heads, and the model it needs.
 #[derive(Debug, clap::Args)]
@@ -31,7 +34,8 @@ pub struct ConvertArgs {
     /// tokenizer.json, or the folder that holds it
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// Answers of the question-answering head, a JSON list in the order of its classes
+    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it was
+    /// trained on
     #[arg(long)]
     answers: Option<PathBuf>,
 }
@@ -42,15 +46,13 @@ pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     let config = find_config(&checkpoint)?;
     let mut model = config.init(device)?;
     let report = load(&mut model, &checkpoint)?;
-    let answers = match &args.answers {
-        None => None,
-        Some(path) => {
-            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let context = || format!("{}: expected a JSON list of strings", path.display());
-            Some(serde_json::from_str(&text).with_context(context)?)
-        }
+    let answers = args.answers.as_deref().map(read_answers).transpose()?;
+    let max_length = match folder_settings(&checkpoint.path().with_file_name(CONFIG_FILE)) {
+        Ok(Some(settings)) => settings.max_length,
+        _ => hyper_parameters(&checkpoint)?.and_then(|settings| settings.max_text_len),
     };
-    export_folder(&model, &config, &Extras { tokenizer: args.tokenizer.clone(), answers }, &args.out)?;
+    let extras = Extras { tokenizer: args.tokenizer.clone(), answers, max_length };
+    export_folder(&model, &config, &extras, &args.out)?;
     print!("{report}");
     println!("{}", args.out.display());
     Ok(())

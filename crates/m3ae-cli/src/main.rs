@@ -1,13 +1,19 @@
 //! The `m3ae` binary. `cargo xtask <command>` builds it with the chosen backend and runs it.
 
+mod answer;
 mod backend;
 mod bench;
+mod blocks;
 mod checkpoint;
 mod data;
+mod environment;
+mod eval;
 mod logging;
 mod memory;
+mod model;
 mod parity;
 mod prepare;
+mod prepared;
 mod training;
 
 use std::process::ExitCode;
@@ -15,10 +21,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use answer::AnswerArgs;
 use backend::Backend;
 use bench::BenchArgs;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
+use eval::EvalArgs;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
 use training::{FinetuneArgs, PretrainArgs};
@@ -38,6 +46,8 @@ struct Cli {
 enum Command {
     Pretrain(PretrainArgs),
     Finetune(FinetuneArgs),
+    Eval(EvalArgs),
+    Answer(AnswerArgs),
     Parity(ParityArgs),
     Info(InfoArgs),
     Convert(ConvertArgs),
@@ -62,6 +72,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Pretrain(args) => return training::pretrain(args, cli.backend),
         Command::Finetune(args) => return training::finetune(args, cli.backend),
         Command::Bench(args) => return bench::run(args, cli.backend),
+        Command::Answer(args) => return answer::run(args, &device),
+        Command::Eval(args) => eval::run(args, &device)?,
         Command::Parity(args) => parity::run(args, &device)?,
         Command::Info(args) => checkpoint::describe(args)?,
         Command::Convert(args) => checkpoint::convert(args, &device)?,

@@ -2,7 +2,6 @@
 
 #[cfg(unix)]
 mod dashboard;
-mod environment;
 mod finetune;
 mod lines;
 mod pace;
@@ -22,7 +21,7 @@ pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
 pub use signals::Stop;
 
 use crate::backend::Backend;
-use crate::{logging, memory};
+use crate::{environment, logging, memory};
 use lines::Lines;
 use telemetry::{Telemetry, write_report};
 
@@ -68,6 +67,14 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     }
     let devices = backend.devices(config.train.devices)?;
     let setup = Setup::open(config)?;
+    let dropout = setup.model.text.dropout + setup.model.fusion.dropout;
+    if devices.len() > 1 && backend.is_processor() && dropout > 0.0 {
+        bail!(
+            "train.devices = {}: threads of one processor share its generator, and what dropout draws would differ from run to run; \
+             set model.dropout = 0, or train.devices = 1",
+            devices.len()
+        );
+    }
     println!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
     let run = if args.resume {
         resume(config, &setup, &devices, &args.allow_change)?

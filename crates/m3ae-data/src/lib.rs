@@ -48,5 +48,5 @@ pub use loader::{Loader, LoaderConfig, Shard};
 pub use mixture::{MixtureSource, mix};
 pub use roco::{CaptionLine, UnusableLine, collapse_whitespace, parse_captions, read_roco};
 pub use sample::{CaptionSample, CaptionSet, SkipReason, Skipped};
-pub use source::{ImageBytes, row_path};
+pub use source::{ImageBytes, ImageSources, row_path};
 pub use transform::{ClipTransform, Crop, MEAN, STD, Transform};

@@ -9,7 +9,7 @@ pub struct CaptionSample {
     pub id: String,
     /// The image file.
     pub image: PathBuf,
-    /// The caption, its whitespace collapsed.
+    /// The caption, its whitespace collapsed; a question as it stands in its file.
     pub caption: String,
 }
 

@@ -40,14 +40,17 @@ fn parse_row(path: &Path) -> Option<(&Path, usize)> {
     Some((file, path.file_name()?.to_str()?.parse().ok()?))
 }
 
-/// The prepared files that a set of images lies in, each opened when it is first asked for, and once.
+/// Images of files and of prepared files' rows. Each prepared file is opened when it is first asked for, and once.
 #[derive(Default)]
-pub(crate) struct Sources {
+pub struct ImageSources {
     files: Mutex<HashMap<PathBuf, Arc<dyn ImageBytes>>>,
 }
 
-impl Sources {
-    /// Decodes an image.
+impl ImageSources {
+    /// Decodes the image of a file, or of a row as [`row_path`] names it.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no image, is damaged, or is beyond the limits.
     pub fn decode(&self, path: &Path, options: &DecodeOptions) -> Result<Image, ImageError> {
         match parse_row(path) {
             Some((file, row)) if file.is_file() => decode_bytes(self.file(file)?.image_bytes(row)?, options),

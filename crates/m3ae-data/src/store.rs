@@ -1,6 +1,6 @@
 //! The images of a data set, each once, with a memory of those already read.
 
-use crate::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform, source::Sources};
+use crate::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform, source::ImageSources};
 use m3ae_random::Generator;
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 /// Images by number. A crop from memory is the crop that reading the file would give.
 pub(crate) struct ImageStore {
     paths: Vec<PathBuf>,
-    sources: Sources,
+    sources: ImageSources,
     transform: Transform,
     clip: ClipTransform,
     options: DecodeOptions,
@@ -52,7 +52,7 @@ impl ImageStore {
         memory_bytes: usize,
     ) -> Self {
         let memory = Mutex::new(Memory { kept: HashMap::new(), free_bytes: memory_bytes });
-        Self { paths, sources: Sources::default(), transform, clip, options, memory }
+        Self { paths, sources: ImageSources::default(), transform, clip, options, memory }
     }
 
     pub fn len(&self) -> usize {

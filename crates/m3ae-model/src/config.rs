@@ -189,7 +189,7 @@ pub struct M3aeConfig {
     pub mim: MimConfig,
     /// Heads.
     pub heads: HeadsConfig,
-    /// Standard deviation of initial weights that are not pre-trained. The published 0.02 suits widths near 768; narrow models
+    /// Standard deviation of initial weights that are not pre-trained, but for the vision encoder's. The published 0.02 suits widths near 768; narrow models
     /// trained from nothing learn sooner with more, about in proportion to `1 / sqrt(width)`.
     #[config(default = 0.02)]
     pub initializer_range: f64,

@@ -14,12 +14,22 @@ pub const INIT_STD: f64 = 0.02;
 pub(crate) const MASKED: f64 = -1e4;
 
 fn normal() -> Initializer {
-    Initializer::Normal { mean: 0.0, std: INIT_STD }
+    normal_of(INIT_STD)
+}
+
+/// Normal(0, `std`).
+pub(crate) fn normal_of(std: f64) -> Initializer {
+    Initializer::Normal { mean: 0.0, std }
 }
 
 /// A linear layer with Normal(0, 0.02) weights and zero bias.
 pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device);
+    linear_of(input, output, INIT_STD, device)
+}
+
+/// A linear layer with Normal(0, `std`) weights and zero bias.
+pub(crate) fn linear_of(input: usize, output: usize, std: f64, device: &Device) -> Linear {
+    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal_of(std)).init(device);
     layer.bias = Some(Initializer::Zeros.init([output], device));
     layer
 }

@@ -51,7 +51,7 @@ pub struct M3ae {
 }
 
 impl M3aeConfig {
-    /// Initialises a model with Normal(0, `initializer_range`) weights. Seed the device first for reproducible weights.
+    /// Initialises a model with Normal(0, `initializer_range`) weights; the vision encoder as CLIP (or Swin) does. Seed the device first for reproducible weights.
     ///
     /// # Errors
     /// A configuration that no model can be built from.
@@ -59,11 +59,12 @@ impl M3aeConfig {
         self.validate()?;
         let width = self.fusion.width;
         let heads = &self.heads;
+        let vision_encoder = match &self.swin {
+            Some(swin) => VisionEncoder::Swin(swin.init(device)?),
+            None => VisionEncoder::Clip(self.vision.init(device)),
+        };
         let model = M3ae {
-            vision_encoder: match &self.swin {
-                Some(swin) => VisionEncoder::Swin(swin.init(device)?),
-                None => VisionEncoder::Clip(self.vision.init(device)),
-            },
+            vision_encoder: vision_encoder.clone(),
             language_encoder: self.text.init(device),
             multi_modal_language_proj: linear(self.text.width, width, device),
             multi_modal_vision_proj: linear(self.image_width(), width, device),
@@ -82,7 +83,11 @@ impl M3aeConfig {
             patch_size: self.vision.patch_size,
             norm_pix_loss: self.mim.norm_pix_loss,
         };
-        Ok(if self.initializer_range == INIT_STD { model } else { model.map(&mut Rescale::to(self.initializer_range)) })
+        if self.initializer_range == INIT_STD {
+            return Ok(model);
+        }
+        // The vision encoder has its own scale.
+        Ok(M3ae { vision_encoder, ..model.map(&mut Rescale::to(self.initializer_range)) })
     }
 }
 

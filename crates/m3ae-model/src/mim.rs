@@ -6,9 +6,9 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::layers::{linear, parameter, take_rows};
+use crate::layers::{INIT_STD, linear, parameter, take_rows};
 use crate::precision::dense;
-use crate::vision::ClipTransformer;
+use crate::vision::{BlockStd, ClipTransformer};
 
 /// Added to the patch variance before the square root (spec 2).
 const PATCH_EPSILON: f64 = 1e-6;
@@ -111,7 +111,7 @@ impl MimConfig {
             mask_token: parameter([1, 1, self.width], device),
             decoder_pos_embed: positions,
             decoder_embed: linear(input, self.width, device),
-            decoder: ClipTransformer::new(self.width, self.heads, self.layers, device),
+            decoder: ClipTransformer::new(self.width, self.heads, self.layers, BlockStd::flat(INIT_STD), device),
             decoder_norm: LayerNormConfig::new(self.width).init(device),
             decoder_pred: linear(self.width, patch * patch * 3, device),
         }

@@ -5,7 +5,7 @@ use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
 use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
-use crate::layers::{attend, linear, merge_heads, parameter, quick_gelu, split_heads, take_rows};
+use crate::layers::{attend, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads, take_rows};
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
 
@@ -52,15 +52,18 @@ pub struct ClipBlock {
 }
 
 impl ClipBlock {
-    pub(crate) fn new(width: usize, heads: usize, device: &Device) -> Self {
+    pub(crate) fn new(width: usize, heads: usize, std: BlockStd, device: &Device) -> Self {
         Self {
             attn: ClipAttention {
-                in_proj: linear(width, 3 * width, device),
-                out_proj: linear(width, width, device),
+                in_proj: linear_of(width, 3 * width, std.in_proj, device),
+                out_proj: linear_of(width, width, std.out_proj, device),
                 heads,
             },
             ln_1: LayerNormConfig::new(width).init(device),
-            mlp: ClipMlp { c_fc: linear(width, 4 * width, device), c_proj: linear(4 * width, width, device) },
+            mlp: ClipMlp {
+                c_fc: linear_of(width, 4 * width, std.c_fc, device),
+                c_proj: linear_of(4 * width, width, std.out_proj, device),
+            },
             ln_2: LayerNormConfig::new(width).init(device),
         }
     }
@@ -73,6 +76,29 @@ impl ClipBlock {
     }
 }
 
+/// Standard deviations of a block's initial weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockStd {
+    in_proj: f64,
+    out_proj: f64,
+    c_fc: f64,
+}
+
+impl BlockStd {
+    /// The same for all.
+    pub(crate) fn flat(std: f64) -> Self {
+        Self { in_proj: std, out_proj: std, c_fc: std }
+    }
+
+    /// CLIP's own, by width and depth: what its vision transformer is trained from. (M3AE uses all stored blocks but one; CLIP counts
+    /// the stored ones.)
+    fn clip(width: usize, layers: usize) -> Self {
+        let (width, stored) = (width as f64, (layers + 1) as f64);
+        let residual = (width * 2.0 * stored).powf(-0.5);
+        Self { in_proj: width.powf(-0.5), out_proj: residual, c_fc: (2.0 * width).powf(-0.5) }
+    }
+}
+
 /// A stack of blocks.
 #[derive(Module, Debug)]
 pub struct ClipTransformer {
@@ -81,8 +107,8 @@ pub struct ClipTransformer {
 }
 
 impl ClipTransformer {
-    pub(crate) fn new(width: usize, heads: usize, layers: usize, device: &Device) -> Self {
-        Self { resblocks: (0..layers).map(|_| ClipBlock::new(width, heads, device)).collect() }
+    pub(crate) fn new(width: usize, heads: usize, layers: usize, std: BlockStd, device: &Device) -> Self {
+        Self { resblocks: (0..layers).map(|_| ClipBlock::new(width, heads, std, device)).collect() }
     }
 
     /// `[B, L, D]` -> `[B, L, D]`.
@@ -101,13 +127,9 @@ pub struct PatchConv {
 }
 
 impl PatchConv {
-    fn without_bias(width: usize, patch: usize, device: &Device) -> Self {
-        Self { weight: parameter([width, 3, patch, patch], device), bias: None }
-    }
-
     pub(crate) fn with_bias(width: usize, patch: usize, device: &Device) -> Self {
         let bias = Some(Initializer::Zeros.init([width], device));
-        Self { bias, ..Self::without_bias(width, patch, device) }
+        Self { weight: parameter([width, 3, patch, patch], device), bias }
     }
 
     /// `[B, 3, S, S]` -> `[B, N, D]`, patches row by row. As one matrix product: the patches do not overlap.
@@ -150,17 +172,28 @@ pub struct ClipEncoder {
 }
 
 impl ClipVisionConfig {
-    /// Initialises with Normal(0, 0.02) weights; published weights come from CLIP.
+    /// Initialises as CLIP does: variances follow width and depth, the patch convolution is uniform within
+    /// `1 / sqrt(3·P·P)`. Published models start from CLIP's trained weights instead.
     #[must_use]
     pub fn init(&self, device: &Device) -> ClipEncoder {
         let width = self.width;
+        let tokens = normal_of((width as f64).powf(-0.5));
+        let patch = self.patch_size;
+        let bound = ((3 * patch * patch) as f64).powf(-0.5);
+        let conv1 = Initializer::Uniform { min: -bound, max: bound };
         ClipEncoder {
             visual: ClipVisual {
-                class_embedding: parameter([width], device),
-                positional_embedding: parameter([1 + self.patches(), width], device),
-                conv1: PatchConv::without_bias(width, self.patch_size, device),
+                class_embedding: tokens.init([width], device),
+                positional_embedding: tokens.init([1 + self.patches(), width], device),
+                conv1: PatchConv { weight: conv1.init([width, 3, patch, patch], device), bias: None },
                 ln_pre: LayerNormConfig::new(width).init(device),
-                transformer: ClipTransformer::new(width, self.heads(), self.layers, device),
+                transformer: ClipTransformer::new(
+                    width,
+                    self.heads(),
+                    self.layers,
+                    BlockStd::clip(width, self.layers),
+                    device,
+                ),
                 ln_post: LayerNormConfig::new(width).init(device),
             },
         }

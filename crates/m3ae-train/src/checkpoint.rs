@@ -77,6 +77,8 @@ pub(crate) struct Snapshot {
     pub identity: Identity,
     /// The tokenizer's file.
     pub tokenizer: PathBuf,
+    /// Longest text in tokens.
+    pub max_length: usize,
 }
 
 impl Snapshot {
@@ -101,7 +103,11 @@ impl Snapshot {
     }
 
     fn fill(&self, folder: &Path) -> Result<(), TrainError> {
-        let extras = Extras { tokenizer: Some(self.tokenizer.clone()), answers: self.identity.answers.clone() };
+        let extras = Extras {
+            tokenizer: Some(self.tokenizer.clone()),
+            answers: self.identity.answers.clone(),
+            max_length: Some(self.max_length),
+        };
         write_folder(&self.model, &self.config, &extras, folder)?;
         if let Some(moments) = &self.moments {
             write_moments(moments, &folder.join(OPTIMIZER))?;

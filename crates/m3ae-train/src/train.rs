@@ -88,6 +88,8 @@ pub struct Run<'a> {
 }
 
 type Batches = Box<dyn Iterator<Item = Result<CaptionBatch, DataError>>>;
+/// Sees the first batch of a split.
+type Show<'a> = &'a mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<Vec<PathBuf>, TrainError>;
 
 impl<'a> Run<'a> {
     /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added here). `folder` is made once the weights are there.
@@ -325,12 +327,7 @@ impl<'a> Run<'a> {
     }
 
     /// Metrics of a split without dropout, with draws that never change; `first` sees its first batch.
-    fn evaluate(
-        &mut self,
-        model: &M3ae,
-        loader: &Loader,
-        first: &mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<Vec<PathBuf>, TrainError>,
-    ) -> Result<Metrics, TrainError> {
+    fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: Show<'_>) -> Result<Metrics, TrainError> {
         let device = self.device.clone().inner();
         let mut sums = Sums::default();
         for (number, samples) in loader.epoch(0, 0).enumerate() {
@@ -360,6 +357,7 @@ impl<'a> Run<'a> {
             recipe: self.config.to_toml().unwrap_or_default(),
             identity: self.identity.clone(),
             tokenizer: self.folder.file("tokenizer.json"),
+            max_length: self.config.text.max_length,
         }
     }
 
@@ -396,6 +394,7 @@ impl<'a> Run<'a> {
         let extras = Extras {
             tokenizer: Some(self.folder.file("tokenizer.json")),
             answers: self.setup.task.answers().map(<[String]>::to_vec),
+            max_length: Some(self.config.text.max_length),
         };
         let out = self.folder.file("model");
         if out.is_dir() {

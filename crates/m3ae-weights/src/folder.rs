@@ -1,7 +1,8 @@
 //! A model folder: everything needed to use a model, in one place.
 //!
 //! ```text
-//! config.json         {"format": "m3ae", "version": 1, "model": {…}}: the model's configuration
+//! config.json         {"format": "m3ae", "version": 1, "model": {…}, "max_length": 32}: the model's configuration and, where it is
+//!                     known, the longest text that it was trained with
 //! model.safetensors   the weights, under the reference's names
 //! tokenizer.json      Hugging Face tokenizer (if given)
 //! answers.json        ["yes", "no", …]: the answers of the question-answering head, in its order (if it has one)
@@ -44,6 +45,8 @@ pub struct Extras {
     pub tokenizer: Option<PathBuf>,
     /// The answers of the question-answering head, in the order of its classes.
     pub answers: Option<Vec<String>>,
+    /// The longest text that the model was trained with, in tokens, start and end included.
+    pub max_length: Option<usize>,
 }
 
 /// Writes a self-sufficient model folder at `out`, which must not exist yet. It appears whole or not at all.
@@ -84,7 +87,11 @@ pub fn write_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, folder: 
     if let Some(answers) = &extras.answers {
         write_json(&folder.join(ANSWERS_FILE), answers)?;
     }
-    write_json(&folder.join(CONFIG_FILE), &json!({ "format": FORMAT, "version": VERSION, "model": config }))?;
+    let mut settings = json!({ "format": FORMAT, "version": VERSION, "model": config });
+    if let Some(length) = extras.max_length {
+        settings["max_length"] = length.into();
+    }
+    write_json(&folder.join(CONFIG_FILE), &settings)?;
     let metadata = [("format", "pt"), ("writer", concat!("m3ae ", env!("CARGO_PKG_VERSION")))];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     save(model, &folder.join(WEIGHTS_FILE), metadata)
@@ -133,6 +140,8 @@ pub struct ModelFolder {
     pub path: PathBuf,
     /// The model's configuration.
     pub config: M3aeConfig,
+    /// The longest text that the model was trained with, if it is known.
+    pub max_length: Option<usize>,
     /// The weights, not read yet.
     pub checkpoint: Checkpoint,
     /// The tokenizer's file, if there is one.
@@ -159,7 +168,7 @@ impl ModelFolder {
 /// A file is missing or damaged, the folder is of a later version, or its files contradict each other.
 pub fn open_folder(path: &Path) -> Result<ModelFolder, WeightsError> {
     let config_path = path.join(CONFIG_FILE);
-    let config = read_config(&config_path)?.ok_or_else(|| {
+    let FolderSettings { config, max_length } = folder_settings(&config_path)?.ok_or_else(|| {
         let problem = format!("is not there or not of an exported model: `\"format\": \"{FORMAT}\"` marks those");
         WeightsError::settings(&config_path, problem)
     })?;
@@ -168,11 +177,23 @@ pub fn open_folder(path: &Path) -> Result<ModelFolder, WeightsError> {
     check_answers(&answers_path, &config, answers.as_deref())?;
     let tokenizer = Some(path.join(TOKENIZER_FILE)).filter(|path| path.is_file());
     let checkpoint = Checkpoint::open(&path.join(WEIGHTS_FILE))?;
-    Ok(ModelFolder { path: path.to_owned(), config, checkpoint, tokenizer, answers })
+    Ok(ModelFolder { path: path.to_owned(), config, max_length, checkpoint, tokenizer, answers })
 }
 
-/// The configuration in an exported folder's `config.json`; `None` if the file is not there or is of another kind.
-pub(crate) fn read_config(path: &Path) -> Result<Option<M3aeConfig>, WeightsError> {
+/// What an exported folder's `config.json` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FolderSettings {
+    /// The model's configuration.
+    pub config: M3aeConfig,
+    /// The longest text that the model was trained with, in tokens, if it is known.
+    pub max_length: Option<usize>,
+}
+
+/// Reads an exported folder's `config.json`; `None` if the file is not there or is of another kind.
+///
+/// # Errors
+/// The file cannot be read, is of a later version, or describes no model that can be built.
+pub fn folder_settings(path: &Path) -> Result<Option<FolderSettings>, WeightsError> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -192,5 +213,6 @@ pub(crate) fn read_config(path: &Path) -> Result<Option<M3aeConfig>, WeightsErro
     let config: M3aeConfig = serde_json::from_value(model).map_err(|error| failed(format!("model: {error}")))?;
     config.validate()?;
     check_size(path, &config)?;
-    Ok(Some(config))
+    let max_length = json.get("max_length").and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
+    Ok(Some(FolderSettings { config, max_length }))
 }

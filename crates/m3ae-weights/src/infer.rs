@@ -7,7 +7,7 @@ use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimCon
 
 use crate::checkpoint::{Checkpoint, Format};
 use crate::error::WeightsError;
-use crate::folder::{CONFIG_FILE, read_config};
+use crate::folder::{CONFIG_FILE, folder_settings};
 use crate::settings::{HfTextConfig, HyperParameters, read_settings};
 use crate::{pytorch, swin};
 
@@ -176,9 +176,9 @@ pub fn find_config(checkpoint: &Checkpoint) -> Result<M3aeConfig, WeightsError> 
     let folder = checkpoint.path.parent().unwrap_or(Path::new(""));
     let beside = folder.join(CONFIG_FILE);
     if checkpoint.format == Format::Safetensors
-        && let Some(config) = read_config(&beside)?
+        && let Some(settings) = folder_settings(&beside)?
     {
-        return Ok(config);
+        return Ok(settings.config);
     }
     let settings = match hyper_parameters(checkpoint)? {
         Some(settings) => settings,

@@ -67,8 +67,8 @@ pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
 pub use export::{save, save_tensors, state_dict};
 pub use folder::{
-    ANSWERS_FILE, CONFIG_FILE, Extras, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder, open_folder,
-    write_folder,
+    ANSWERS_FILE, CONFIG_FILE, Extras, FolderSettings, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder,
+    folder_settings, open_folder, write_folder,
 };
 pub use hub::resolve;
 pub use infer::{find_config, hyper_parameters, infer_config};

@@ -33,6 +33,9 @@ pub struct HyperParameters {
     pub mim_layer: i64,
     /// Side of the images, in pixels.
     pub image_size: usize,
+    /// Longest text in tokens.
+    #[serde(default)]
+    pub max_text_len: Option<usize>,
     /// Folder or hub name of the text encoder.
     pub tokenizer: String,
 }

@@ -147,38 +147,26 @@ impl Fixture {
     /// A tensor, if the fixture has it.
     pub fn get(&mut self, name: &str) -> Result<Option<Stored>> {
         self.read.insert(name.to_owned());
-        if !self.tensors()?.names().contains(&name) {
-            return Ok(None);
-        }
-        let stored = self.tensors()?.tensor(name).map_err(|error| anyhow!("{}: {error}", self.path.display()))?;
-        let bytes = stored.data();
-        let values: Vec<f64> = match stored.dtype() {
-            safetensors::Dtype::F32 => chunks(bytes).map(|b| f64::from(f32::from_le_bytes(b))).collect(),
-            safetensors::Dtype::I64 => chunks(bytes).map(|b| i64::from_le_bytes(b) as f64).collect(),
-            other => bail!("{}: tensor {name} has type {other:?}; F32 and I64 are expected", self.path.display()),
-        };
-        Ok(Some(Stored { shape: stored.shape().to_vec(), values }))
+        stored(&self.tensors()?, name, &self.path)
     }
 
-    fn data<const D: usize>(&mut self, name: &str) -> Result<TensorData> {
+    fn data<const D: usize>(&mut self, name: &str) -> Result<Stored> {
         let path = self.path.clone();
-        let Some(Stored { shape, values }) = self.get(name)? else {
-            bail!("{}: tensor {name} is missing", path.display())
-        };
-        if shape.len() != D {
-            bail!("{}: tensor {name} has shape {shape:?}, which should have {D} axes", path.display());
+        let Some(stored) = self.get(name)? else { bail!("{}: tensor {name} is missing", path.display()) };
+        if stored.shape.len() != D {
+            bail!("{}: tensor {name} has shape {:?}, which should have {D} axes", path.display(), stored.shape);
         }
-        Ok(TensorData::new(values, shape))
+        Ok(stored)
     }
 
     /// An input of floats.
     pub fn float<const D: usize>(&mut self, name: &str, device: &Device) -> Result<Tensor<D>> {
-        Ok(Tensor::from_data(self.data::<D>(name)?, (device, DType::F32)))
+        Ok(self.data::<D>(name)?.float(device))
     }
 
     /// An input of integers.
     pub fn int<const D: usize>(&mut self, name: &str, device: &Device) -> Result<Tensor<D, Int>> {
-        Ok(Tensor::from_data(self.data::<D>(name)?.convert::<i64>(), device))
+        Ok(self.data::<D>(name)?.int(device))
     }
 
     /// Names of the tensors that begin so, in alphabetical order.
@@ -194,6 +182,33 @@ impl Fixture {
         let names = self.tensors()?.names().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
         Ok(names.difference(&self.read).cloned().collect())
     }
+}
+
+impl Stored {
+    /// As a tensor of floats, whose axes the caller has counted.
+    pub fn float<const D: usize>(self, device: &Device) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(self.values, self.shape), (device, DType::F32))
+    }
+
+    /// As a tensor of integers, whose axes the caller has counted.
+    pub fn int<const D: usize>(self, device: &Device) -> Tensor<D, Int> {
+        Tensor::from_data(TensorData::new(self.values, self.shape).convert::<i64>(), device)
+    }
+}
+
+/// A tensor of the file at `path`, if it is there.
+pub fn stored(tensors: &SafeTensors<'_>, name: &str, path: &Path) -> Result<Option<Stored>> {
+    if !tensors.names().contains(&name) {
+        return Ok(None);
+    }
+    let stored = tensors.tensor(name).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    let bytes = stored.data();
+    let values: Vec<f64> = match stored.dtype() {
+        safetensors::Dtype::F32 => chunks(bytes).map(|b| f64::from(f32::from_le_bytes(b))).collect(),
+        safetensors::Dtype::I64 => chunks(bytes).map(|b| i64::from_le_bytes(b) as f64).collect(),
+        other => bail!("{}: tensor {name} has type {other:?}; F32 and I64 are expected", path.display()),
+    };
+    Ok(Some(Stored { shape: stored.shape().to_vec(), values }))
 }
 
 fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {

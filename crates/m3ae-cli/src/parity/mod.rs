@@ -4,6 +4,7 @@ mod fixture;
 mod forward;
 mod gradients;
 mod learning;
+mod question_answering;
 mod table;
 
 use std::path::PathBuf;
@@ -19,7 +20,8 @@ use table::Table;
 /// Compare with outputs of the reference implementation on fixed inputs.
 #[derive(Debug, clap::Args)]
 pub struct ParityArgs {
-    /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder.
+    /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder; or of a fine-tuned model:
+    /// a .ckpt and inputs.safetensors, its preprocessed questions with their logits
     folder: PathBuf,
     /// Leave out gradients and training trajectories
     #[arg(long)]
@@ -34,6 +36,12 @@ fn is_no_output(name: &str, forward_only: bool) -> bool {
 
 /// Runs the comparison; fails where a tensor does.
 pub fn run(args: &ParityArgs, device: &Device) -> Result<()> {
+    let mut table = Table::default();
+    if question_answering::is_one(&args.folder) {
+        question_answering::compare(&args.folder, device, &mut table)?;
+        print!("{table}");
+        return verdict(&table);
+    }
     let mut fixture = Fixture::open(&args.folder)?;
     let mut model = fixture.config.init(device)?;
     let report = load(&mut model, &fixture.checkpoint)?;
@@ -42,7 +50,6 @@ pub fn run(args: &ParityArgs, device: &Device) -> Result<()> {
         println!("  {name}: {reason}");
     }
 
-    let mut table = Table::default();
     let inputs = Inputs::read(&mut fixture, device)?;
     forward::compare(&model, &mut fixture, &inputs, &mut table)?;
     if !args.forward_only {
@@ -50,12 +57,16 @@ pub fn run(args: &ParityArgs, device: &Device) -> Result<()> {
     }
     print!("{table}");
 
-    let (compared, failed) = table.counts();
     let unread: Vec<String> =
         fixture.unread()?.into_iter().filter(|name| !is_no_output(name, args.forward_only)).collect();
     if !unread.is_empty() {
         bail!("{} outputs of the fixture were compared with nothing: {}", unread.len(), unread.join(", "));
     }
+    verdict(&table)
+}
+
+fn verdict(table: &Table) -> Result<()> {
+    let (compared, failed) = table.counts();
     if failed > 0 {
         bail!("{failed} of {compared} comparisons failed");
     }

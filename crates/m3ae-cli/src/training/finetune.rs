@@ -1,14 +1,15 @@
 //! `m3ae finetune`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
+use m3ae_data::prepare::{PrepareOptions, SetName};
 use m3ae_train::{RunConfig, TaskKind};
 
 use crate::backend::Backend;
+use crate::prepared::prepare_absent;
 
 use super::{RunArgs, Stop, recipe, start};
 
@@ -92,21 +93,14 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
              from random weights with --set init.checkpoint="
         })?;
     }
-    prepare_absent(&config)?;
+    prepare_sets(&config)?;
     start(&config, &args.run, backend, &Stop::on_signal()?)
 }
 
-/// Prepares a published set that is not prepared yet, where its raw folder is in its usual place.
-fn prepare_absent(config: &RunConfig) -> Result<()> {
+/// Prepares published sets that are not prepared yet, where their raw folders are in their usual places.
+fn prepare_sets(config: &RunConfig) -> Result<()> {
     for set in config.data.sets.iter().filter_map(|name| SetName::from_name(name)) {
-        let (out, raw): (&Path, &Path) = (&config.data.prepared, set.default_raw());
-        let is_there = out.join(format!("{}_train.arrow", set.file_stem())).is_file();
-        if is_there || !raw.is_dir() {
-            continue;
-        }
-        println!("preparing {set} from {} (once)", raw.display());
-        prepare(set, raw, out, &PrepareOptions::default(), &mut |_| {})
-            .with_context(|| format!("preparing {set} from {}", raw.display()))?;
+        prepare_absent(set, set.default_raw(), &config.data.prepared, "train", &PrepareOptions::default())?;
     }
     Ok(())
 }

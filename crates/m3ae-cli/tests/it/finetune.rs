@@ -1,14 +1,15 @@
 //! `m3ae finetune`, on synthetic data and on a toy set in MELINDA's layout.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::{fails, pretrain::TINY, succeeds};
 
 /// The tiny model's sizes and data, for fine-tuning.
 fn recipe(kind: &str) -> String {
-    let [head, tail] = TINY.split("[train]").collect::<Vec<_>>()[..] else { panic!("the recipe has one [train]") };
-    let log = tail.split("[log]").nth(1).unwrap();
+    let (head, tail) = TINY.split_once("[train]").unwrap();
+    let (_, log) = tail.split_once("[log]").unwrap();
     let task = format!("[task]\nkind = \"{kind}\"\nfalse_texts = 3\n");
     let train = "[train]\nbatch_size = 4\nepochs = 2\nlearning_rate = 1e-3\n[log]\n";
     format!("{head}{task}{train}{}", log.replace("validate_every = 3\n", ""))
@@ -26,6 +27,24 @@ fn finetune(folder: &Path, options: &[&str]) -> String {
 
 fn finetune_fails(folder: &Path, options: &[&str]) -> String {
     fails(folder, &[&["finetune", "--config", "tune.toml"], options].concat())
+}
+
+/// A folder with a tiny model fine-tuned to answer questions (`runs/tiny`) and its synthetic set (`phantom`): made once, for
+/// tests that only read it.
+pub fn tuned() -> &'static Path {
+    // Nobody drops a static: a fixed place is cleaned by the next run instead.
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tuned");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("tune.toml"), recipe("question-answering")).unwrap();
+        // A few images more than elsewhere, so that intervals over images have something to resample.
+        finetune(&folder, &["--set", "phantom.vqa_test=5", "--set", "phantom.vqa_train=6"]);
+        folder
+    });
+    &FOLDER
 }
 
 fn last_line(folder: &Path) -> serde_json::Value {

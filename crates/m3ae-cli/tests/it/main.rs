@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
+mod answer;
+mod bench;
 mod checkpoint;
 #[cfg(unix)]
 mod dashboard;
+mod eval;
 mod finetune;
 mod parity;
+mod prepare;
 mod pretrain;
 #[cfg(unix)]
 mod resume;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::HashMap, fs, path::PathBuf};
 
 /// Larger image files are refused.
-const MAX_BYTES: u64 = 256 << 20;
+pub(super) const MAX_BYTES: u64 = 256 << 20;
 
 /// An image's content, short.
 pub(super) type ContentHash = [u8; 16];

@@ -14,10 +14,13 @@
 
 mod captions;
 mod error;
+mod hub;
 mod images;
 mod lines;
 mod medicat;
 mod melinda;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod python_random;
 mod questions;
 mod records;

@@ -12,21 +12,22 @@ use std::{
     path::Path,
 };
 
-/// Reads a question-answering set.
+/// Reads a question-answering set. Each may come in VQA-RAD's layout too.
 pub(super) fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<Plan, PrepareError> {
+    let layout = if records::json_path(SetName::VqaRad, raw, "train").is_file() { SetName::VqaRad } else { set };
     let mut first_id = 0;
     let mut read = |split: &str| {
-        let questions = match set {
+        let questions = match layout {
             SetName::VqaMed2019 => records::medical(raw, split, first_id),
-            _ => records::json(set, raw, split, options.language),
+            _ => records::json(layout, raw, split, options.language),
         }?;
         first_id += questions.found.len() as i64;
         Ok::<_, PrepareError>(questions)
     };
     let mut train = read("train")?;
-    let has_val = match set {
+    let has_val = match layout {
         SetName::VqaMed2019 => raw.join("val").is_dir(),
-        _ => records::json_path(set, raw, "val").is_file(),
+        _ => records::json_path(layout, raw, "val").is_file(),
     };
     let choice = options.val.unwrap_or(if has_val { ValChoice::Given } else { ValChoice::Split });
     let (val, test) = match choice {

@@ -57,7 +57,8 @@ pub(super) fn json(set: SetName, raw: &Path, split: &str, language: Language) ->
         let mut drop = |reason: String, broken| {
             questions.dropped.push(Dropped { place: place(&path, "record", number), reason, broken });
         };
-        if set == SetName::Slake {
+        // Who keeps a set in VQA-RAD's layout may have left the language out.
+        if set == SetName::Slake || !record["q_lang"].is_null() {
             match record["q_lang"].as_str() {
                 Some(code) if language.keeps(code) => {}
                 Some(code) => {

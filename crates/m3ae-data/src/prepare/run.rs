@@ -3,6 +3,7 @@
 use super::{
     Dropped, FileReport, Plan, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages, SplitPlan,
     error::check_broken,
+    hub,
     images::{self, ContentHash, Image, content_hash},
     plan, report,
 };
@@ -59,14 +60,14 @@ pub fn prepare(
         // Needs no download: what is not there is made. Its configuration is written last, so that half a set is none.
         phantom::ensure(raw, &m3ae_phantom::PhantomConfig::default())?;
     }
+    let hub = hub::files(set, raw)?;
+    // What comes in Parquet files is unpacked into the output, which takes its lock.
+    let lock = hub.is_some().then(|| lock(out)).transpose()?;
+    let unpacked = hub.map(|files| hub::unpack(set, &files, out)).transpose()?;
+    let raw = unpacked.as_ref().map_or(raw, |unpacked| &unpacked.0);
     let plans = plan(set, raw, options)?;
     plans.iter().try_for_each(|plan| images::check(plan, options))?;
-    fs::create_dir_all(out).map_err(PrepareError::write(out))?;
-    let lock_path = out.join(".prepare.lock");
-    let lock = File::create(&lock_path).map_err(PrepareError::write(&lock_path))?;
-    if lock.try_lock().is_err() {
-        return Err(PrepareError::Busy { path: out.to_owned() });
-    }
+    let _lock = lock.map_or_else(|| self::lock(out), Ok)?;
     let mut report = PrepareReport::load(out)?;
     report.shared_images.retain(|shared| shared.set != set.name());
     let mut files = Vec::new();
@@ -100,6 +101,17 @@ pub fn prepare(
     Ok(files)
 }
 
+/// Makes the folder, and makes sure that nobody else writes into it.
+fn lock(out: &Path) -> Result<File, PrepareError> {
+    fs::create_dir_all(out).map_err(PrepareError::write(out))?;
+    let path = out.join(".prepare.lock");
+    let lock = File::create(&path).map_err(PrepareError::write(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(PrepareError::Busy { path: out.to_owned() }),
+    }
+}
+
 /// What [`prepare`] would write, counted from the annotations: images need not be there, and nothing is written. Missing images are
 /// among what is dropped; lengths and hashes are empty.
 ///
@@ -108,6 +120,10 @@ pub fn prepare(
 pub fn survey(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<PrepareReport, PrepareError> {
     if set == SetName::Phantom && !raw.exists() {
         let problem = format!("there is none in {} yet: preparing it makes it", raw.display());
+        return Err(PrepareError::Option { set, problem });
+    }
+    if hub::files(set, raw)?.is_some() {
+        let problem = "Parquet files cannot be counted without unpacking them: prepare the set instead".to_owned();
         return Err(PrepareError::Option { set, problem });
     }
     let mut report = PrepareReport::default();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod hub;
 mod layouts;
 #[cfg(unix)]
 mod processes;

@@ -275,6 +275,7 @@ fn a_model_with_swin_tells_its_configuration() {
         norm_pix_loss: true,
         mim_layer: -1,
         image_size: 64,
+        max_text_len: None,
         tokenizer: String::new(),
     };
     let text = HfTextConfig { num_attention_heads: 2, ..HfTextConfig::well_known("roberta-base").unwrap() };

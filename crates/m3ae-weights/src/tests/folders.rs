@@ -19,12 +19,12 @@ fn an_exported_folder_is_self_sufficient_and_exact() {
     let model = config().init(&device).unwrap();
     let tokenizer = folder.path().join("tokenizer.json");
     fs::write(&tokenizer, r#"{"version": "1.0"}"#).unwrap();
-    let extras = Extras { tokenizer: Some(folder.path().to_owned()), answers: Some(answers(5)) };
+    let extras = Extras { tokenizer: Some(folder.path().to_owned()), answers: Some(answers(5)), max_length: Some(24) };
     export_folder(&model, &config(), &extras, &out).unwrap();
     fs::remove_file(&tokenizer).unwrap();
 
     let opened = open_folder(&out).unwrap();
-    assert_eq!(opened.config, config());
+    assert_eq!((&opened.config, opened.max_length), (&config(), Some(24)));
     assert_eq!(opened.answers, Some(answers(5)));
     assert_eq!(fs::read_to_string(opened.tokenizer.as_ref().unwrap()).unwrap(), r#"{"version": "1.0"}"#);
     let (copy, report) = opened.load(&device).unwrap();
@@ -52,10 +52,10 @@ fn a_failed_export_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("model");
     let model = config().init(&Device::default()).unwrap();
-    let missing = Extras { tokenizer: Some(folder.path().join("nowhere.json")), answers: None };
+    let missing = Extras { tokenizer: Some(folder.path().join("nowhere.json")), ..Extras::default() };
     let error = export_folder(&model, &config(), &missing, &out).unwrap_err();
     assert!(error.to_string().contains("nowhere.json"), "{error}");
-    let wrong = Extras { tokenizer: None, answers: Some(answers(4)) };
+    let wrong = Extras { answers: Some(answers(4)), ..Extras::default() };
     let error = export_folder(&model, &config(), &wrong, &out).unwrap_err();
     assert!(error.to_string().contains("4 answers for a question-answering head of 5"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -66,7 +66,8 @@ fn a_folder_that_contradicts_itself_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("model");
     let model = config().init(&Device::default()).unwrap();
-    export_folder(&model, &config(), &Extras { tokenizer: None, answers: Some(answers(5)) }, &out).unwrap();
+    let extras = Extras { answers: Some(answers(5)), ..Extras::default() };
+    export_folder(&model, &config(), &extras, &out).unwrap();
     let refused = |name: &str, text: &str, expected: &str| {
         let path = out.join(name);
         let before = fs::read(&path).unwrap();

@@ -7,8 +7,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::prelude::Device;
 
-/// Writes program version and commit, device, system and command line as JSON.
+/// Writes the facts as JSON.
 pub fn write(path: &Path, devices: &[Device]) -> Result<()> {
+    fs::write(path, serde_json::to_vec_pretty(&facts(devices))?).with_context(|| path.display().to_string())
+}
+
+/// Program version and commit, device, system and command line.
+pub fn facts(devices: &[Device]) -> BTreeMap<&'static str, String> {
     let mut facts = BTreeMap::from([
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("commit", env!("M3AE_COMMIT").to_owned()),
@@ -21,7 +26,7 @@ pub fn write(path: &Path, devices: &[Device]) -> Result<()> {
     if let Some(name) = processor() {
         facts.insert("processor", name);
     }
-    fs::write(path, serde_json::to_vec_pretty(&facts)?).with_context(|| path.display().to_string())
+    facts
 }
 
 /// The processor's name, where the system tells (Linux).

@@ -1,0 +1,192 @@
+//! `m3ae answer`: questions about images, one or a table of them.
+
+mod rows;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use burn::prelude::Device;
+use m3ae::{Answers, Crop, Image, Model, draw, open_image, read_image};
+use m3ae_report::write_atomic;
+use serde_json::json;
+
+use crate::blocks::blocks;
+use crate::model::ModelArgs;
+use rows::Row;
+
+/// Longest image that is read from standard input.
+const MAX_BYTES: u64 = 512 << 20;
+/// What stands for standard input.
+const STDIN: &str = "-";
+
+/// Ask a trained model about images.
+#[derive(Debug, clap::Args)]
+pub struct AnswerArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The image, PNG or JPEG; - reads it from standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    image: Option<PathBuf>,
+    /// The question (can be repeated: the image is encoded once)
+    #[arg(long, value_name = "TEXT", required_unless_present = "batch")]
+    question: Vec<String>,
+    /// A table of questions instead: CSV with the columns image and question, or JSON lines with these keys. Images are named from the
+    /// table's folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "question", "attention"])]
+    batch: Option<PathBuf>,
+    /// How many answers
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Draw where the model looked: a PNG file (of one question)
+    #[arg(long, value_name = "FILE")]
+    attention: Option<PathBuf>,
+}
+
+/// Answers. Of a table, rows that cannot be answered are said to be so, all others are answered, and the exit code is 1.
+pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
+    if args.attention.is_some() && args.question.len() > 1 {
+        bail!("--attention draws one question's map: ask one question");
+    }
+    let rows = match (&args.batch, &args.image) {
+        (Some(table), _) => rows::read(table)?,
+        (None, Some(image)) => args.question.iter().map(|question| Row::new(image.clone(), question.clone())).collect(),
+        (None, None) => bail!("name an image with --image, or a table with --batch"),
+    };
+    // What is quickly told comes before a large model is loaded.
+    let mut standard_input = None;
+    if args.batch.is_none() {
+        standard_input = Some(image(&rows[0].image)?);
+    }
+    let model = args.model.open(device)?.model;
+    let mut failed = 0;
+    for block in blocks(&rows.iter().map(|row| &row.image).collect::<Vec<_>>(), model.batch_size()) {
+        let answers = answer(&model, &rows[block.clone()], usize::from(args.top), standard_input.as_ref());
+        for (row, answers) in rows[block].iter().zip(answers?) {
+            match answers {
+                // Of a single question the error is the command's.
+                Err(error) if args.batch.is_none() => return Err(error),
+                answers => failed += usize::from(!say(row, answers, args)),
+            }
+        }
+    }
+    if let (Some(path), Some(image), [row]) = (&args.attention, &standard_input, rows.as_slice()) {
+        draw_attention(&model, image, &row.question, path)?;
+    }
+    if failed > 0 {
+        eprintln!("error: {failed} of {} rows could not be answered", rows.len());
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Answers a block of rows, each image encoded once. What is wrong with a row is its own answer.
+fn answer(model: &Model, rows: &[Row], top: usize, given: Option<&Image>) -> Result<Vec<Result<Answers>>> {
+    let mut numbers: HashMap<&Path, Result<usize, String>> = HashMap::new();
+    let mut crops: Vec<Crop> = Vec::new();
+    let mut asked = Vec::new();
+    let mut answers: Vec<Result<Answers>> = Vec::with_capacity(rows.len());
+    for (place, row) in rows.iter().enumerate() {
+        let number = numbers.entry(&row.image).or_insert_with(|| {
+            let crop = match given {
+                Some(image) => model.crop(image).map_err(anyhow::Error::from),
+                None => open_image(&row.image).and_then(|image| model.crop(&image)).map_err(anyhow::Error::from),
+            };
+            crop.map(|crop| {
+                crops.push(crop);
+                crops.len() - 1
+            })
+            .map_err(|error| format!("{}: {error:#}", row.image.display()))
+        });
+        let checked = number.clone().map_err(anyhow::Error::msg).and_then(|number| {
+            model.tokens(&row.question).with_context(|| row.place.clone())?;
+            Ok(number)
+        });
+        match checked {
+            Ok(number) => asked.push((place, number)),
+            Err(error) => answers.push(Err(error)),
+        }
+    }
+    let mut refused = answers.into_iter();
+    let mut said = if asked.is_empty() {
+        Vec::new()
+    } else {
+        let questions: Vec<(usize, &str)> =
+            asked.iter().map(|&(place, number)| (number, rows[place].question.as_str())).collect();
+        model.answer_encoded(&model.encode_crops(&crops)?, &questions, top)?
+    }
+    .into_iter();
+    let is_asked: Vec<bool> = (0..rows.len()).map(|place| asked.iter().any(|&(at, _)| at == place)).collect();
+    let next = |asked| match asked {
+        true => said.next().map(Ok),
+        false => refused.next(),
+    };
+    Ok(is_asked.into_iter().filter_map(next).collect())
+}
+
+/// Prints a row's answers; says whether there are any.
+fn say(row: &Row, answers: Result<Answers>, args: &AnswerArgs) -> bool {
+    let image = row.image.display().to_string();
+    let mut line = json!({ "image": image, "question": row.question });
+    if let Some(id) = &row.id {
+        line["id"] = id.clone();
+    }
+    match answers {
+        Ok(answers) if args.json => {
+            line["truncated"] = answers.truncated.into();
+            let answer = |answer: &m3ae::Answer| json!({ "answer": answer.answer, "class": answer.class, "probability": answer.probability });
+            line["answers"] = answers.top.iter().map(answer).collect();
+            println!("{line}");
+            true
+        }
+        Ok(answers) => {
+            if args.batch.is_some() {
+                println!("{image}");
+            }
+            println!("{}", row.question.trim());
+            if answers.truncated {
+                println!("  (longer than the model reads: its end was cut off)");
+            }
+            answers.top.iter().for_each(|answer| println!("  {:5.1} %  {}", 100.0 * answer.probability, answer.answer));
+            true
+        }
+        Err(error) => {
+            if args.json {
+                line["error"] = format!("{error:#}").into();
+                println!("{line}");
+            }
+            eprintln!("{}: {error:#}", row.place);
+            false
+        }
+    }
+}
+
+fn draw_attention(model: &Model, image: &Image, question: &str, path: &Path) -> Result<()> {
+    let crop = model.crop(image)?;
+    let images = model.encode_crops(std::slice::from_ref(&crop))?;
+    let maps = model.attention(&images, &[(0, question)])?;
+    write_atomic(path, &draw(&crop, maps.first())?)?;
+    Ok(())
+}
+
+/// Reads an image from a file or standard input.
+pub fn image(path: &Path) -> Result<Image> {
+    if path.as_os_str() != STDIN {
+        return Ok(open_image(path)?);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("standard input")?;
+    Ok(read_image(&bytes, Path::new("standard input"))?)
+}
+
+/// Reads a text file, with its name in the error.
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))
+}

@@ -1,0 +1,80 @@
+//! Options of every command that asks a trained model.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use burn::prelude::Device;
+use m3ae::{Model, OpenOptions};
+use m3ae_data::{read_questions_arrow, shared_vocabulary};
+
+/// Which model, and what its files do not say.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelArgs {
+    /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub checkpoint: String,
+    #[command(flatten)]
+    pub options: ModelOptions,
+}
+
+/// What a model's files do not say, or say otherwise.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelOptions {
+    /// The tokenizer's file or folder, for models that have none beside them
+    #[arg(long, value_name = "PATH")]
+    pub tokenizer: Option<PathBuf>,
+    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it was
+    /// trained on
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Longest text in tokens; by default what the model was trained with
+    #[arg(long, value_name = "TOKENS")]
+    pub max_length: Option<usize>,
+    /// Image side in pixels; by default what the model was trained with
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// Images, and image-text pairs, per pass
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+}
+
+/// An open model, and how long that took.
+pub struct Opened {
+    /// The model.
+    pub model: Model,
+    /// From the files to a model that can be asked.
+    pub took: Duration,
+}
+
+impl ModelArgs {
+    /// Opens the model.
+    pub fn open(&self, device: &Device) -> Result<Opened> {
+        self.options.open(&self.checkpoint, device)
+    }
+}
+
+impl ModelOptions {
+    /// Opens the model of that name.
+    pub fn open(&self, checkpoint: &str, device: &Device) -> Result<Opened> {
+        let begun = Instant::now();
+        let answers = self.answers.as_deref().map(read_answers).transpose()?;
+        let options = OpenOptions::new()
+            .tokenizer(self.tokenizer.clone())
+            .answers(answers)
+            .max_length(self.max_length)
+            .image_size(self.image_size)
+            .batch_size(self.batch_size);
+        let model = options.open(checkpoint, device).with_context(|| format!("--checkpoint {checkpoint}"))?;
+        Ok(Opened { model, took: begun.elapsed() })
+    }
+}
+
+/// Reads a JSON list of answers, or the vocabulary of a prepared file.
+pub fn read_answers(path: &Path) -> Result<Vec<String>> {
+    if path.extension().is_some_and(|ending| ending == "arrow") {
+        return Ok(shared_vocabulary(&[&read_questions_arrow(path)?])?.answers().to_vec());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| format!("{}: expected a JSON list of strings", path.display()))
+}

@@ -1,0 +1,69 @@
+//! Open a trained M3AE model and ask it: answers to questions about images, matches between images and texts, features.
+//!
+//! ```no_run
+//! use burn::prelude::Device;
+//! use m3ae::{Model, open_image};
+//!
+//! let model = Model::open("runs/vqa-rad/model", &Device::default())?;
+//! let image = open_image("chest.jpg".as_ref())?;
+//! for answer in model.answer(&image, "Is there an effusion?", 3)?.top {
+//!     println!("{:5.1} %  {}", 100.0 * answer.probability, answer.answer);
+//! }
+//! // Many questions about one image: it is encoded once.
+//! let images = model.encode_images(&[image])?;
+//! let answers = model.answer_encoded(&images, &[(0, "Which plane is this?"), (0, "Is the heart enlarged?")], 1)?;
+//! // How well do these texts fit?
+//! let matches = model.match_scores(&images, &[(0, "Chest x-ray without findings."), (0, "MRI of the knee.")]);
+//! # Ok::<(), m3ae::ModelError>(())
+//! ```
+//!
+//! A [`Model`] is [`Send`] and [`Sync`]: threads share one. Images are [`Image`]s, decoded within limits by [`open_image`] or
+//! [`read_image`] from PNG and JPEG files of any kind. The reference's `.ckpt` files have neither tokenizer nor answers:
+//! [`OpenOptions`] gives them.
+//!
+//! | what | function | gives |
+//! |---|---|---|
+//! | question answering | [`Model::answer`], [`Model::answer_batch`], [`Model::answer_encoded`] | the k most probable answers |
+//! | matching | [`Model::match_score`], [`Model::match_scores`] | a score to rank by, and a probability |
+//! | features | [`Model::embed_image`], [`Model::embed_text`], [`Model::embed_pair`] | `[Dv]`, `[Dt]`, `[2D]` |
+//! | attention | [`Model::attention`], [`draw`] | a weight per patch; a picture |
+//!
+//! Not a medical device: for research only.
+
+mod answer;
+mod attention;
+mod error;
+mod features;
+mod model;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use m3ae_data::{DecodeOptions, decode, decode_bytes};
+
+pub use answer::{Answer, Answers, top_answers};
+pub use attention::{AttentionMap, draw};
+pub use error::ModelError;
+pub use features::MatchScore;
+pub use m3ae_data::{Crop, Image};
+pub use m3ae_text::Tokenizer;
+pub use model::{EncodedImages, Model};
+pub use open::OpenOptions;
+
+/// Reads an image file, PNG or JPEG by its content, of at most 64 Mi pixels and 512 MiB.
+///
+/// # Errors
+/// It cannot be read, is no such image, is cut off or damaged, or is beyond the limits.
+pub fn open_image(path: &Path) -> Result<Image, ModelError> {
+    decode(path, &DecodeOptions::default()).map_err(|source| ModelError::Image { path: path.to_owned(), source })
+}
+
+/// Reads an image from the bytes of a file; `name` is what errors call it. Limits are those of [`open_image`].
+///
+/// # Errors
+/// As [`open_image`].
+pub fn read_image(bytes: &[u8], name: &Path) -> Result<Image, ModelError> {
+    decode_bytes(bytes, &DecodeOptions::default()).map_err(|source| ModelError::Image { path: name.to_owned(), source })
+}
