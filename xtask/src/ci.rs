@@ -77,6 +77,13 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
             work: Work::Cargo(cargo("clippy", &["--workspace", "--all-targets", "--", "-D", "warnings"])),
         },
         Step { name: "test", work: Work::Cargo(cargo("test", &["--workspace"])) },
+        Step {
+            name: "test parquet",
+            work: Work::Cargo(cargo(
+                "test",
+                &["--package", "m3ae-data", "--features", "parquet", "--test", "prepare", "hub"],
+            )),
+        },
         Step { name: "doc", work: Work::Cargo(doc) },
         Step {
             name: "check wgpu",
