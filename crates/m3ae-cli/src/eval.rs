@@ -47,7 +47,7 @@ pub struct EvalArgs {
     /// Folder of the raw set, if it has to be prepared; by default where the reference has it, below data/
     #[arg(long, value_name = "FOLDER")]
     raw: Option<PathBuf>,
-    /// Folder of the results; by default runs/eval/<benchmark>-<split>. Results that are there are replaced
+    /// Folder of the results; by default runs/eval/BENCHMARK-SPLIT. Results that are there are replaced
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Resamples of the intervals, 400 at least

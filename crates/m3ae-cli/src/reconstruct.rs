@@ -18,7 +18,7 @@ pub struct ReconstructArgs {
     /// The image, PNG or JPEG; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// The image's caption, which the model reads; words masked in it by the tokenizer's mask token (<mask> or [MASK]) are filled in
+    /// The image's caption, which the model reads; words masked in it by the tokenizer's mask token (such as `<mask>`) are filled in
     #[arg(long, value_name = "TEXT", default_value = "")]
     caption: String,
     /// Share of the patches to remove

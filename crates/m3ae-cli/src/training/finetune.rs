@@ -20,7 +20,7 @@ pub const FINETUNE_PHANTOM: (&str, &str) =
 /// Fine-tune a pre-trained model: the best checkpoint by the validation split is tested and kept.
 #[derive(Debug, clap::Args)]
 pub struct FinetuneArgs {
-    /// The task; its recipe is configs/finetune/<task>.toml, built in
+    /// The task; its recipe is configs/finetune/TASK.toml, built in
     #[arg(required_unless_present = "config")]
     task: Option<Benchmark>,
     /// A recipe of your own instead
