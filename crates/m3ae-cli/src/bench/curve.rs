@@ -46,7 +46,11 @@ pub fn run(args: &CurveArgs) -> Result<ExitCode> {
         });
         println!("| {} | {} |", epoch + 1, cells.join(" | "));
     }
-    println!("\nmean over seeds, and the seeds' range; ours: {} seeds, the reference: {}", ours.len(), theirs.len());
+    println!(
+        "\nmean over seeds, and the seeds' range; seeds of ours: {}, of the reference: {}",
+        ours.len(),
+        theirs.len()
+    );
     if let Some(path) = &args.chart {
         let mut chart = LineChart::new("Test accuracy by epoch, percent").x_label("epoch").x_from_zero();
         for (name, curves) in [("ours", &ours), ("reference", &theirs)] {
@@ -61,9 +65,12 @@ pub fn run(args: &CurveArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `43.1 (41.2–44.9)`
+/// `43.1 (41.2–44.9)`; a single value stands alone.
 fn spread(values: &[f64]) -> String {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if let [only] = values {
+        return format!("{only:.1}");
+    }
     let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
     format!("{mean:.1} ({low:.1}–{high:.1})")
 }
