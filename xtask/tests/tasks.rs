@@ -106,13 +106,14 @@ exit "${STATUS:-0}"
                 "fmt --all -- --check",
                 "clippy --workspace --all-targets -- -D warnings",
                 "test --workspace",
+                "test --package m3ae-data --features parquet --test prepare hub",
                 "doc --workspace --no-deps",
                 "check --package m3ae-cli --features wgpu",
                 "check --package m3ae-cli --features cuda",
                 "run --package m3ae-cli --features wgpu -- parity crates/m3ae-cli/tests/fixture --backend wgpu",
             ]
         );
-        assert!(calls[3].contains("RUSTDOCFLAGS=-D warnings"), "{calls:?}");
+        assert!(calls[4].contains("RUSTDOCFLAGS=-D warnings"), "{calls:?}");
         let with_docs_rs: Vec<bool> = calls.iter().map(|call| call.contains("DOCS_RS=1")).collect();
         assert_eq!(with_docs_rs, [false, false, false, false, false, true, false]);
         assert!(output.status.success());
