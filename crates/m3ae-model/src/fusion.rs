@@ -92,23 +92,26 @@ pub(crate) fn co_attention(
     for (language, vision) in language.iter().zip(vision).take(depth) {
         let image_context = Context { hidden: y.clone(), bias: None };
         let text_context = Context { hidden: x.clone(), bias: Some(text_bias.clone()) };
-        let text = language.forward(x, Some(text_bias.clone()), Some(image_context));
-        let image = vision.forward(y, None, Some(text_context));
         if keep_attention {
-            attention.push(CoAttentionMaps::new(&text, &image));
+            let text = language.forward_with_maps(x, Some(text_bias.clone()), Some(image_context));
+            let image = vision.forward_with_maps(y, None, Some(text_context));
+            attention.extend(CoAttentionMaps::new(&text, &image));
+            (x, y) = (text.hidden, image.hidden);
+        } else {
+            x = language.forward(x, Some(text_bias.clone()), Some(image_context));
+            y = vision.forward(y, None, Some(text_context));
         }
-        (x, y) = (text.hidden, image.hidden);
     }
     FusionOutput { text: x, image: y, attention }
 }
 
 impl CoAttentionMaps {
-    fn new(text: &LayerOutput, image: &LayerOutput) -> Self {
-        Self {
-            text_self: text.self_attention.clone(),
+    fn new(text: &LayerOutput, image: &LayerOutput) -> Option<Self> {
+        Some(Self {
+            text_self: text.self_attention.clone()?,
             text_to_image: text.cross_attention.clone(),
-            image_self: image.self_attention.clone(),
+            image_self: image.self_attention.clone()?,
             image_to_text: image.cross_attention.clone(),
-        }
+        })
     }
 }

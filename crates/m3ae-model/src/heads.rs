@@ -1,12 +1,12 @@
 //! The prediction heads (spec 1.5).
 
 use burn::module::Param;
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use crate::fusion::FUSION_EPSILON;
-use crate::layers::{linear, linear_without_bias};
+use crate::layers::{LayerNorm, NORM_EPSILON, linear, linear_without_bias};
 use crate::precision::dense;
 
 /// dense -> GELU -> layer norm.
@@ -34,7 +34,7 @@ impl MlmHead {
         Self {
             transform: MlmTransform {
                 dense: linear(width, width, device),
-                layer_norm: LayerNormConfig::new(width).with_epsilon(FUSION_EPSILON).init(device),
+                layer_norm: LayerNorm::new(width, FUSION_EPSILON, device),
             },
             decoder: linear_without_bias(width, vocab_size, device),
             bias: Initializer::Zeros.init([vocab_size], device),
@@ -81,7 +81,7 @@ impl ClassifierHead {
     pub(crate) fn new(width: usize, classes: usize, device: &Device) -> Self {
         Self {
             dense: linear(2 * width, 2 * width, device),
-            norm: LayerNormConfig::new(2 * width).init(device),
+            norm: LayerNorm::new(2 * width, NORM_EPSILON, device),
             classifier: linear(2 * width, classes, device),
         }
     }

@@ -5,10 +5,13 @@ use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearC
 use burn::prelude::*;
 use burn::tensor::activation::{sigmoid, softmax};
 
-use crate::precision::product;
+use crate::precision::{kernels, product};
 
 /// Standard deviation of the initial weights of everything that is not pre-trained (spec 1.5).
 pub const INIT_STD: f64 = 0.02;
+
+/// PyTorch's epsilon of layer norms, where the reference names no other.
+pub(crate) const NORM_EPSILON: f64 = 1e-5;
 
 /// A bias this low makes a softmax weight exactly zero in float32, and is finite in half precision.
 pub(crate) const MASKED: f64 = -1e4;
@@ -47,6 +50,52 @@ pub(crate) fn embedding(rows: usize, width: usize, device: &Device) -> Embedding
 /// A free parameter with Normal(0, 0.02) entries.
 pub(crate) fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     normal().init(shape, device)
+}
+
+/// Layer norm over the last dimension, in float32.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `[D]`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift, `[D]`.
+    pub beta: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Scale 1 and shift 0.
+    pub(crate) fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+        let gamma = Initializer::Ones.init([width], device);
+        Self { gamma, beta: Initializer::Zeros.init([width], device), epsilon }
+    }
+
+    /// `[.., D]` -> `[.., D]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        m3ae_kernels::layer_norm(&x, self.for_kernels()).unwrap_or_else(|| {
+            burn::tensor::module::layer_norm(x, self.gamma.val(), Some(self.beta.val()), self.epsilon)
+        })
+    }
+
+    /// `norm(residual + dropout(x))`, both `[B, L, D]`.
+    pub(crate) fn after_residual(&self, x: Tensor<3>, residual: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
+        m3ae_kernels::dropout_add_norm(&x, &residual, self.for_kernels(), probability(dropout, &x.device()))
+            .unwrap_or_else(|| self.forward(residual + dropout.forward(x)))
+    }
+
+    fn for_kernels(&self) -> m3ae_kernels::Norm {
+        m3ae_kernels::Norm { gamma: self.gamma.val(), beta: self.beta.val(), epsilon: self.epsilon }
+    }
+}
+
+/// With what probability this dropout drops on this device: none where nothing is trained.
+pub(crate) fn probability(dropout: &Dropout, device: &Device) -> f64 {
+    if dropout.training.is_enabled() && device.is_autodiff() { dropout.prob } else { 0.0 }
+}
+
+/// A linear layer as the kernels take it; `None` where it has no bias, or where products are not in float32.
+pub(crate) fn for_kernels(layer: &Linear) -> Option<m3ae_kernels::Linear> {
+    let bias = layer.bias.as_ref().filter(|_| kernels())?;
+    Some(m3ae_kernels::Linear { weight: layer.weight.val(), bias: bias.val() })
 }
 
 /// Multiplies the initial weights of matrices and tables, which are Normal(0, 0.02), so that their standard deviation becomes

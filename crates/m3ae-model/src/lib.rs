@@ -42,7 +42,7 @@ pub use config::{
 };
 pub use fusion::{CoAttentionMaps, FusionInput, FusionOutput, Pooler};
 pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
-pub use layers::{INIT_STD, padding_bias};
+pub use layers::{INIT_STD, LayerNorm, padding_bias};
 pub use m3ae::{M3ae, MultiModalFeatures};
 pub use mim::{MimHead, VisiblePatches, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};

@@ -158,7 +158,7 @@ impl M3ae {
             VisionEncoder::Clip(_) => last_vision.forward_first(image, None, Some(text_context)),
             VisionEncoder::Swin(_) => last_vision.forward(image, None, Some(text_context)),
         };
-        self.pool(text.hidden, image.hidden)
+        self.pool(text, image)
     }
 
     /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`. CLIP's class token stands for the image;

@@ -1,12 +1,12 @@
 //! Masked image modelling: patches, their order, the light decoder and its target (paper 3.2, spec 1.5 and 2).
 
 use burn::module::Param;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::layers::{INIT_STD, linear, parameter, take_rows};
+use crate::layers::{INIT_STD, LayerNorm, NORM_EPSILON, linear, parameter, take_rows};
 use crate::precision::dense;
 use crate::vision::{BlockStd, ClipTransformer};
 
@@ -112,7 +112,7 @@ impl MimConfig {
             decoder_pos_embed: positions,
             decoder_embed: linear(input, self.width, device),
             decoder: ClipTransformer::new(self.width, self.heads, self.layers, BlockStd::flat(INIT_STD), device),
-            decoder_norm: LayerNormConfig::new(self.width).init(device),
+            decoder_norm: LayerNorm::new(self.width, NORM_EPSILON, device),
             decoder_pred: linear(self.width, patch * patch * 3, device),
         }
     }

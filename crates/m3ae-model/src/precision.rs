@@ -36,6 +36,11 @@ pub fn with_precision<T>(precision: Precision, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether products are what the kernels compute: in float32.
+pub(crate) fn kernels() -> bool {
+    PRODUCTS.get() == Precision::F32
+}
+
 /// A linear layer.
 pub(crate) fn dense<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     if PRODUCTS.get() == Precision::F32 {

@@ -18,7 +18,6 @@ mod names;
 mod tests;
 mod window;
 
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::prelude::*;
 
 pub use block::{SwinBlock, SwinMlp, SwinStage};
@@ -28,6 +27,7 @@ pub use names::{TimmMerging, swin_from_timm, swin_ignorable, swin_to_timm};
 pub use window::WindowAttention;
 
 use crate::config::ConfigError;
+use crate::layers::{LayerNorm, NORM_EPSILON};
 use crate::vision::PatchConv;
 
 /// The image's patches as normalised tokens.
@@ -71,10 +71,10 @@ impl SwinConfig {
         Ok(SwinEncoder {
             patch_embed: SwinPatchEmbed {
                 proj: PatchConv::with_bias(self.width, self.patch_size, device),
-                norm: LayerNormConfig::new(self.width).init(device),
+                norm: LayerNorm::new(self.width, NORM_EPSILON, device),
             },
             layers: (0..SWIN_STAGES).map(|stage| SwinStage::new(self, stage, device)).collect(),
-            norm: LayerNormConfig::new(self.output_width()).init(device),
+            norm: LayerNorm::new(self.output_width(), NORM_EPSILON, device),
         })
     }
 }

@@ -1,11 +1,13 @@
 //! RoBERTa and BERT encoders: embeddings and post-norm layers (spec 1.3), and the BERT-style layer that the fusion shares.
 
-use burn::nn::{Dropout, DropoutConfig, Embedding, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Dropout, DropoutConfig, Embedding, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use crate::config::{TextConfig, TextFamily};
-use crate::layers::{Attended, attend, embedding, linear, merge_heads, padding_bias, split_heads};
+use crate::layers::{
+    Attended, LayerNorm, attend, embedding, for_kernels, linear, merge_heads, padding_bias, probability, split_heads,
+};
 use crate::precision::dense;
 
 /// Query, key and value projections.
@@ -33,7 +35,12 @@ pub struct BertOutput {
 
 impl BertOutput {
     fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        self.layer_norm.forward(residual + self.dropout.forward(dense(&self.dense, x)))
+        self.close(dense(&self.dense, x), residual)
+    }
+
+    /// Dropout, residual and norm after the product.
+    fn close(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        self.layer_norm.after_residual(x, residual, &self.dropout)
     }
 }
 
@@ -47,8 +54,41 @@ pub struct BertAttention {
 }
 
 impl BertAttention {
-    /// `x` `[B, Lq, D]` reads `context` `[B, Lk, D]`; gives `[B, Lq, D]` and the probabilities `[B, heads, Lq, Lk]`.
-    fn forward(&self, x: Tensor<3>, context: Tensor<3>, bias: Option<Tensor<4>>) -> (Tensor<3>, Tensor<4>) {
+    /// `x` `[B, Lq, D]` reads `context` `[B, Lk, D]`, or itself.
+    fn forward(&self, x: Tensor<3>, context: Option<Tensor<3>>, bias: Option<Tensor<4>>) -> Tensor<3> {
+        match self.by_kernels(&x, context.clone(), bias.clone()) {
+            Some(attended) => self.output.close(attended, x),
+            None => self.forward_with_map(x.clone(), context.unwrap_or(x), bias).0,
+        }
+    }
+
+    /// The kernels' form, up to the output projection.
+    fn by_kernels(&self, x: &Tensor<3>, context: Option<Tensor<3>>, bias: Option<Tensor<4>>) -> Option<Tensor<3>> {
+        let attention = &self.self_;
+        let projections = m3ae_kernels::Projections::Separate {
+            query: for_kernels(&attention.query)?,
+            key: for_kernels(&attention.key)?,
+            value: for_kernels(&attention.value)?,
+        };
+        let attention = m3ae_kernels::Attention {
+            projections,
+            output: for_kernels(&self.output.dense)?,
+            heads: attention.heads,
+            context,
+            bias,
+            dropout: probability(&attention.dropout, &x.device()),
+            residual: None,
+        };
+        m3ae_kernels::attention(x, attention)
+    }
+
+    /// As [`forward`](Self::forward), and the probabilities, `[B, heads, Lq, Lk]`.
+    fn forward_with_map(
+        &self,
+        x: Tensor<3>,
+        context: Tensor<3>,
+        bias: Option<Tensor<4>>,
+    ) -> (Tensor<3>, Tensor<4>) {
         let attention = &self.self_;
         let heads = |x| split_heads(x, attention.heads);
         let Attended { context, probabilities } = attend(
@@ -83,7 +123,7 @@ impl BertLayerSizes {
     fn output(&self, input: usize, device: &Device) -> BertOutput {
         BertOutput {
             dense: linear(input, self.width, device),
-            layer_norm: LayerNormConfig::new(self.width).with_epsilon(self.epsilon).init(device),
+            layer_norm: LayerNorm::new(self.width, self.epsilon, device),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
@@ -130,9 +170,9 @@ pub struct BertLayer {
 pub struct LayerOutput {
     /// `[B, L, D]`
     pub hidden: Tensor<3>,
-    /// Self-attention probabilities, `[B, heads, L, L]`.
-    pub self_attention: Tensor<4>,
-    /// Cross-attention probabilities, `[B, heads, L, Lk]`.
+    /// Self-attention probabilities, `[B, heads, L, L]`, if asked for.
+    pub self_attention: Option<Tensor<4>>,
+    /// Cross-attention probabilities, `[B, heads, L, Lk]`, if asked for.
     pub cross_attention: Option<Tensor<4>>,
 }
 
@@ -148,30 +188,50 @@ pub struct Context {
 impl BertLayer {
     /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)).
     /// A layer without cross-attention ignores `context`, one with it and no context skips that part.
-    pub fn forward(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> LayerOutput {
-        self.forward_queries(hidden.clone(), hidden, bias, context)
+    pub fn forward(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
+        let mut x = self.attention.forward(hidden, None, bias);
+        if let (Some(cross), Some(context)) = (&self.crossattention, context) {
+            x = cross.forward(x, Some(context.hidden), context.bias);
+        }
+        self.feed_forward(x)
     }
 
-    /// The first token's part of [`forward`](Self::forward), `[B, 1, D]`, for which the other tokens are keys and values only.
-    pub fn forward_first(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> LayerOutput {
-        self.forward_queries(hidden.clone().narrow(1, 0, 1), hidden, bias, context)
-    }
-
-    fn forward_queries(
+    /// As [`forward`](Self::forward), with the attention's probabilities.
+    pub fn forward_with_maps(
         &self,
-        queries: Tensor<3>,
         hidden: Tensor<3>,
         bias: Option<Tensor<4>>,
         context: Option<Context>,
     ) -> LayerOutput {
-        let (mut x, self_attention) = self.attention.forward(queries, hidden, bias);
+        let (mut x, self_attention) = self.attention.forward_with_map(hidden.clone(), hidden, bias);
         let mut cross_attention = None;
         if let (Some(cross), Some(context)) = (&self.crossattention, context) {
-            let (c, probabilities) = cross.forward(x, context.hidden, context.bias);
+            let (c, probabilities) = cross.forward_with_map(x, context.hidden, context.bias);
             (x, cross_attention) = (c, Some(probabilities));
         }
-        let inner = gelu(dense(&self.intermediate.dense, x.clone()));
-        LayerOutput { hidden: self.output.forward(inner, x), self_attention, cross_attention }
+        LayerOutput { hidden: self.feed_forward(x), self_attention: Some(self_attention), cross_attention }
+    }
+
+    /// The first token's part of [`forward`](Self::forward), `[B, 1, D]`, for which the other tokens are keys and values only.
+    pub fn forward_first(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
+        let first = hidden.clone().narrow(1, 0, 1);
+        let mut x = self.attention.forward(first, Some(hidden), bias);
+        if let (Some(cross), Some(context)) = (&self.crossattention, context) {
+            x = cross.forward(x, Some(context.hidden), context.bias);
+        }
+        self.feed_forward(x)
+    }
+
+    /// LN(x + W2·GELU(W1·x)).
+    fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let (first, second) = (&self.intermediate.dense, &self.output.dense);
+        let by_kernels = for_kernels(first)
+            .zip(for_kernels(second))
+            .and_then(|layers| m3ae_kernels::mlp(&x, layers, m3ae_kernels::Activation::Gelu, None));
+        match by_kernels {
+            Some(inner) => self.output.close(inner, x),
+            None => self.output.forward(gelu(dense(first, x.clone())), x),
+        }
     }
 }
 
@@ -241,7 +301,7 @@ impl TextConfig {
                 word_embeddings: embedding(self.vocab_size, self.width, device),
                 position_embeddings: embedding(self.max_positions, self.width, device),
                 token_type_embeddings: embedding(self.type_vocab, self.width, device),
-                layer_norm: LayerNormConfig::new(self.width).with_epsilon(self.epsilon).init(device),
+                layer_norm: LayerNorm::new(self.width, self.epsilon, device),
                 dropout: DropoutConfig::new(self.dropout).init(),
             },
             encoder: TextLayers { layer: (0..self.layers).map(|_| layer.init(device)).collect() },
@@ -263,7 +323,7 @@ impl TextEncoder {
         let mut encoding = TextEncoding { embeddings: x.clone(), layers: Vec::with_capacity(self.encoder.layer.len()) };
         let mut hidden = x;
         for layer in &self.encoder.layer {
-            hidden = layer.forward(hidden, Some(bias.clone()), None).hidden;
+            hidden = layer.forward(hidden, Some(bias.clone()), None);
             encoding.layers.push(hidden.clone());
         }
         encoding

@@ -1,11 +1,14 @@
 //! CLIP's vision transformer, without its last stored block and without projection (paper 3.1, spec 1.1).
 
 use burn::module::Param;
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
-use crate::layers::{attend, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads, take_rows};
+use crate::layers::{
+    LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads,
+    take_rows,
+};
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
 
@@ -20,12 +23,29 @@ pub struct ClipAttention {
 }
 
 impl ClipAttention {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// `residual + attention(x)`, both `[B, L, D]`.
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        if let Some(attended) = self.by_kernels(&x, residual.clone()) {
+            return attended;
+        }
         let [_, _, width] = x.dims();
         let packed = dense(&self.in_proj, x); // [B, L, 3D]
         let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads);
         let attended = attend(part(0), part(1), part(2), None, None);
-        dense(&self.out_proj, merge_heads(attended.context))
+        residual + dense(&self.out_proj, merge_heads(attended.context))
+    }
+
+    fn by_kernels(&self, x: &Tensor<3>, residual: Tensor<3>) -> Option<Tensor<3>> {
+        let attention = m3ae_kernels::Attention {
+            projections: m3ae_kernels::Projections::Packed(for_kernels(&self.in_proj)?),
+            output: for_kernels(&self.out_proj)?,
+            heads: self.heads,
+            context: None,
+            bias: None,
+            dropout: 0.0,
+            residual: Some(residual),
+        };
+        m3ae_kernels::attention(x, attention)
     }
 }
 
@@ -36,6 +56,17 @@ pub struct ClipMlp {
     pub c_fc: Linear,
     /// `4D -> D`.
     pub c_proj: Linear,
+}
+
+impl ClipMlp {
+    /// `residual + mlp(x)`, both `[B, L, D]`.
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        let layers = for_kernels(&self.c_fc).zip(for_kernels(&self.c_proj));
+        let by_kernels = layers.and_then(|layers| {
+            m3ae_kernels::mlp(&x, layers, m3ae_kernels::Activation::QuickGelu, Some(residual.clone()))
+        });
+        by_kernels.unwrap_or_else(|| residual + dense(&self.c_proj, quick_gelu(dense(&self.c_fc, x))))
+    }
 }
 
 /// A pre-norm block: x += attention(ln_1(x)); x += mlp(ln_2(x)).
@@ -59,20 +90,19 @@ impl ClipBlock {
                 out_proj: linear_of(width, width, std.out_proj, device),
                 heads,
             },
-            ln_1: LayerNormConfig::new(width).init(device),
+            ln_1: LayerNorm::new(width, NORM_EPSILON, device),
             mlp: ClipMlp {
                 c_fc: linear_of(width, 4 * width, std.c_fc, device),
                 c_proj: linear_of(4 * width, width, std.out_proj, device),
             },
-            ln_2: LayerNormConfig::new(width).init(device),
+            ln_2: LayerNorm::new(width, NORM_EPSILON, device),
         }
     }
 
     /// `[B, L, D]` -> `[B, L, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.attn.forward(self.ln_1.forward(x));
-        let inner = quick_gelu(dense(&self.mlp.c_fc, self.ln_2.forward(x.clone())));
-        x + dense(&self.mlp.c_proj, inner)
+        let x = self.attn.forward(self.ln_1.forward(x.clone()), x);
+        self.mlp.forward(self.ln_2.forward(x.clone()), x)
     }
 }
 
@@ -186,7 +216,7 @@ impl ClipVisionConfig {
                 class_embedding: tokens.init([width], device),
                 positional_embedding: tokens.init([1 + self.patches(), width], device),
                 conv1: PatchConv { weight: conv1.init([width, 3, patch, patch], device), bias: None },
-                ln_pre: LayerNormConfig::new(width).init(device),
+                ln_pre: LayerNorm::new(width, NORM_EPSILON, device),
                 transformer: ClipTransformer::new(
                     width,
                     self.heads(),
@@ -194,7 +224,7 @@ impl ClipVisionConfig {
                     BlockStd::clip(width, self.layers),
                     device,
                 ),
-                ln_post: LayerNormConfig::new(width).init(device),
+                ln_post: LayerNorm::new(width, NORM_EPSILON, device),
             },
         }
     }

@@ -1,13 +1,13 @@
 //! A stage of Swin: blocks of window attention and feed-forward, ended by a merging of patches.
 
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use super::config::{SWIN_STAGES, SwinConfig};
 use super::merge::PatchMerging;
 use super::window::{WindowAttention, Windows};
-use crate::layers::linear;
+use crate::layers::{LayerNorm, NORM_EPSILON, linear};
 use crate::precision::dense;
 
 /// The block's feed-forward part: `fc2(GELU(fc1(x)))`.
@@ -67,9 +67,9 @@ impl SwinStage {
         let (width, window) = (config.stage_width(stage), config.stage_window(stage));
         let inner = config.mlp_ratio * width;
         let block = || SwinBlock {
-            norm1: LayerNormConfig::new(width).init(device),
+            norm1: LayerNorm::new(width, NORM_EPSILON, device),
             attn: WindowAttention::new(width, config.heads[stage], window, device),
-            norm2: LayerNormConfig::new(width).init(device),
+            norm2: LayerNorm::new(width, NORM_EPSILON, device),
             mlp: SwinMlp { fc1: linear(width, inner, device), fc2: linear(inner, width, device) },
         };
         Self {

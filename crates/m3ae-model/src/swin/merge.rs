@@ -1,9 +1,9 @@
 //! Patch merging: what stands between two stages of Swin.
 
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::prelude::*;
 
-use crate::layers::linear_without_bias;
+use crate::layers::{LayerNorm, NORM_EPSILON, linear_without_bias};
 use crate::precision::dense;
 
 /// Makes one token of each square of four: half the grid, twice the width.
@@ -18,7 +18,7 @@ pub struct PatchMerging {
 impl PatchMerging {
     pub(crate) fn new(width: usize, device: &Device) -> Self {
         Self {
-            norm: LayerNormConfig::new(4 * width).init(device),
+            norm: LayerNorm::new(4 * width, NORM_EPSILON, device),
             reduction: linear_without_bias(4 * width, 2 * width, device),
         }
     }

@@ -35,7 +35,7 @@ fn shake_attention(attention: &mut WindowAttention) {
     attention.relative_position_bias_table = Param::from_tensor(random(shape, 1.0));
 }
 
-fn shake_norm(norm: &mut burn::nn::LayerNorm) {
+fn shake_norm(norm: &mut crate::layers::LayerNorm) {
     let [width] = norm.gamma.val().dims();
     norm.gamma = Param::from_tensor(random([width], 0.3) + 1.0);
     norm.beta = Some(Param::from_tensor(random([width], 0.3)));

@@ -1,6 +1,8 @@
 //! The second implementation. No tensor library: indices, sums and one softmax per token and head.
 
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
+
+use crate::layers::LayerNorm;
 
 use super::numbers;
 use crate::swin::block::SwinBlock;

@@ -1,0 +1,122 @@
+//! Layers on slices of float32 in memory, forward and backward, on all processors.
+//!
+//! Work is cut into pieces that do not depend on the number of threads, and sums run over them in order: results are the same bits
+//! on every machine and with any number of threads.
+
+pub(crate) mod attention;
+mod matrix;
+pub(crate) mod mlp;
+pub(crate) mod norm;
+mod random;
+mod vector;
+
+use rayon::prelude::*;
+
+pub(crate) use matrix::{Mat, MatMut, Output, product, product_here};
+pub(crate) use random::Dropout;
+pub(crate) use crate::Activation;
+pub(crate) use vector::{exp, largest, sum, sum_pairs, vectorized};
+
+/// Rows that one task takes: enough to be worth handing out, few enough to share evenly.
+const ROWS: usize = 16;
+/// Below this many values one thread is faster than handing out tasks.
+const PARALLEL: usize = 16 * 1024;
+
+/// A buffer to be filled.
+pub(crate) fn buffer(len: usize) -> Vec<f32> {
+    vec![0.0; len]
+}
+
+/// Calls `f(first row, rows)` for pieces of `out`, whose rows have `width` values.
+pub(crate) fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let piece = ROWS * width.max(1);
+    if out.len() < PARALLEL {
+        out.chunks_mut(piece).enumerate().for_each(|(i, rows)| f(i * ROWS, rows));
+    } else {
+        out.par_chunks_mut(piece).enumerate().for_each(|(i, rows)| f(i * ROWS, rows));
+    }
+}
+
+/// The rows of `x` (of `width` values) that belong to a piece of `count` values from row `first` on.
+pub(crate) fn piece(x: &[f32], width: usize, first: usize, count: usize) -> &[f32] {
+    &x[first * width..first * width + count]
+}
+
+/// Every row of `out` becomes `bias`, plus the row of `residual` where there is one.
+pub(crate) fn start_with(out: &mut [f32], bias: &[f32], residual: Option<&[f32]>) {
+    let width = bias.len();
+    by_rows(out, width, |first, rows| match residual {
+        None => rows.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
+        Some(residual) => {
+            let residual = piece(residual, width, first, rows.len());
+            vectorized(|| {
+                for (row, residual) in rows.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
+                    for ((out, &bias), &residual) in row.iter_mut().zip(bias).zip(residual) {
+                        *out = bias + residual;
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// The sum of the rows of `x`: the gradient of a bias.
+pub(crate) fn column_sums(x: &[f32], width: usize) -> Vec<f32> {
+    sums_of_pieces(x.len(), width, width, |first, count, sums| {
+        vectorized(|| {
+            for row in piece(x, width, first, count).chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+            }
+        });
+    })
+}
+
+/// Adds up what `f(first row, values, sums)` leaves in `sums` (of `len`) for each piece of rows, in the order of the pieces.
+pub(crate) fn sums_of_pieces(
+    values: usize,
+    width: usize,
+    len: usize,
+    f: impl Fn(usize, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    // Larger pieces than elsewhere: each has sums of its own.
+    let rows = 4 * ROWS;
+    let step = rows * width.max(1);
+    let one = |i: usize| {
+        let mut sums = buffer(len);
+        f(i * rows, step.min(values - i * step), &mut sums);
+        sums
+    };
+    let pieces = values.div_ceil(step);
+    let partial: Vec<Vec<f32>> =
+        if values < PARALLEL { (0..pieces).map(one).collect() } else { (0..pieces).into_par_iter().map(one).collect() };
+    let mut total = buffer(len);
+    vectorized(|| {
+        for sums in &partial {
+            total.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
+        }
+    });
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn column_sums_add_all_rows_whatever_their_number() {
+        for rows in [0, 1, 63, 64, 65, 5000] {
+            let x: Vec<f32> = (0..rows * 7).map(|i| (i % 7) as f32).collect();
+            let expected: Vec<f32> = (0..7).map(|column| (column * rows) as f32).collect();
+            assert_eq!(column_sums(&x, 7), expected);
+        }
+    }
+
+    #[test]
+    fn a_product_can_start_with_bias_and_residual() {
+        let mut out = vec![0.0; 6];
+        start_with(&mut out, &[1.0, 2.0, 3.0], None);
+        assert_eq!(out, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+        start_with(&mut out, &[1.0, 2.0, 3.0], Some(&[10.0, 10.0, 10.0, 20.0, 20.0, 20.0]));
+        assert_eq!(out, [11.0, 12.0, 13.0, 21.0, 22.0, 23.0]);
+    }
+}

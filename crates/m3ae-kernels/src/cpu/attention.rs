@@ -1,0 +1,193 @@
+//! Multi-head attention between its projections. The probabilities are computed again in the backward pass instead of being kept:
+//! one head's fit the cache, all heads' of all layers would be most of the memory of a training step.
+
+use rayon::prelude::*;
+
+use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, product_here, sum, sum_pairs, vectorized};
+
+/// The shape of an attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub batch: usize,
+    pub heads: usize,
+    /// Tokens that ask.
+    pub queries: usize,
+    /// Tokens that are read.
+    pub keys: usize,
+    /// Width of all heads together.
+    pub width: usize,
+}
+
+/// Rows of `[batch · length, …]` of which `width` columns from `column` on are queries, keys or values.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub data: &'a [f32],
+    pub column: usize,
+    pub stride: usize,
+}
+
+impl<'a> Part<'a> {
+    /// One head of one sample: `[length, head width]`.
+    fn head(&self, shape: &Shape, sample: usize, head: usize, length: usize) -> Mat<'a> {
+        let width = shape.width / shape.heads;
+        let start = sample * length * self.stride + self.column + head * width;
+        Mat::new(&self.data[start..], length, width, self.stride)
+    }
+}
+
+/// What is attended to.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub query: Part<'a>,
+    pub key: Part<'a>,
+    pub value: Part<'a>,
+    /// Added to the scores of each sample: `[batch, keys]`.
+    pub bias: Option<&'a [f32]>,
+    /// Of the probabilities.
+    pub dropout: Dropout,
+}
+
+impl Inputs<'_> {
+    /// Probabilities of one head into `out` `[queries, keys]`, before dropout.
+    fn probabilities(&self, shape: &Shape, sample: usize, head: usize, out: &mut [f32]) {
+        let scale = ((shape.width / shape.heads) as f32).powf(-0.5);
+        let query = self.query.head(shape, sample, head, shape.queries);
+        let key = self.key.head(shape, sample, head, shape.keys);
+        product_here(MatMut::dense(out, shape.keys), Output::Set, scale, query, key.t());
+        let bias = self.bias.map(|bias| &bias[sample * shape.keys..][..shape.keys]);
+        vectorized(|| {
+            for row in out.chunks_exact_mut(shape.keys) {
+                if let Some(bias) = bias {
+                    row.iter_mut().zip(bias).for_each(|(score, &bias)| *score += bias);
+                }
+                let most = largest(row);
+                row.iter_mut().for_each(|score| *score = exp(*score - most));
+                let total = 1.0 / sum(row, |x| x);
+                row.iter_mut().for_each(|share| *share *= total);
+            }
+        });
+    }
+
+    /// Multiplies `rows` of a head by the dropout's factors.
+    fn drop_out(&self, shape: &Shape, sample: usize, head: usize, rows: &mut [f32]) {
+        if !self.dropout.is_active() {
+            return;
+        }
+        let first = (sample * shape.heads + head) * shape.queries;
+        vectorized(|| {
+            for (query, row) in rows.chunks_exact_mut(shape.keys).enumerate() {
+                let factor = self.dropout.row((first + query) as u64);
+                row.iter_mut().enumerate().for_each(|(key, share)| *share *= factor(key));
+            }
+        });
+    }
+}
+
+/// `[batch · queries, width]`: each head's values, weighted.
+pub(crate) fn forward(inputs: &Inputs<'_>, shape: &Shape) -> Vec<f32> {
+    let head_width = shape.width / shape.heads;
+    let mut heads = buffer(shape.batch * shape.queries * shape.width); // [batch, heads, queries, head width]
+    each_head(&mut heads, shape.queries * head_width, shape, 1, |sample, head, [weights, _], out| {
+        inputs.probabilities(shape, sample, head, weights);
+        inputs.drop_out(shape, sample, head, weights);
+        let value = inputs.value.head(shape, sample, head, shape.keys);
+        product_here(MatMut::dense(out, head_width), Output::Set, 1.0, Mat::dense(weights, shape.keys), value);
+    });
+    let mut merged = buffer(heads.len());
+    merge(&heads, shape, shape.queries, &mut merged, 0, shape.width);
+    merged
+}
+
+/// Gradients of queries, keys and values, each head by head: `[batch, heads, length, head width]`.
+pub(crate) struct HeadGradients {
+    pub query: Vec<f32>,
+    pub key: Vec<f32>,
+    pub value: Vec<f32>,
+}
+
+/// From the gradient of the merged heads, `[batch · queries, width]`.
+pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> HeadGradients {
+    let head_width = shape.width / shape.heads;
+    let scale = (head_width as f32).powf(-0.5);
+    let gradient = Part { data: gradient, column: 0, stride: shape.width };
+    let (of_query, of_key) = (shape.queries * head_width, shape.keys * head_width);
+    // One piece per head, [query | key | value], so that tasks own what they write.
+    let piece = of_query + 2 * of_key;
+    let mut all = buffer(shape.batch * shape.heads * piece);
+    each_head(&mut all, piece, shape, 2, |sample, head, [shares, of_scores], out| {
+        let (query_out, rest) = out.split_at_mut(of_query);
+        let (key_out, value_out) = rest.split_at_mut(of_key);
+        let query = inputs.query.head(shape, sample, head, shape.queries);
+        let key = inputs.key.head(shape, sample, head, shape.keys);
+        let value = inputs.value.head(shape, sample, head, shape.keys);
+        let gradient = gradient.head(shape, sample, head, shape.queries);
+
+        inputs.probabilities(shape, sample, head, shares);
+        product_here(MatMut::dense(of_scores, shape.keys), Output::Set, 1.0, gradient, value.t());
+        // Where the weights are the probabilities times a dropout mask, the latter's gradient passes the mask as well.
+        inputs.drop_out(shape, sample, head, of_scores);
+        let centre = |shares: &[f32], of_scores: &mut [f32]| {
+            let mean = sum_pairs(shares, of_scores, |share, g| share * g);
+            of_scores.iter_mut().zip(shares).for_each(|(g, &share)| *g = share * (*g - mean) * scale);
+        };
+        vectorized(|| {
+            for (shares, of_scores) in shares.chunks_exact(shape.keys).zip(of_scores.chunks_exact_mut(shape.keys)) {
+                centre(shares, of_scores);
+            }
+        });
+        let of_scores = Mat::dense(of_scores, shape.keys);
+        product_here(MatMut::dense(query_out, head_width), Output::Set, 1.0, of_scores, key);
+        product_here(MatMut::dense(key_out, head_width), Output::Set, 1.0, of_scores.t(), query);
+        inputs.drop_out(shape, sample, head, shares);
+        let weights = Mat::dense(shares, shape.keys);
+        product_here(MatMut::dense(value_out, head_width), Output::Set, 1.0, weights.t(), gradient);
+    });
+    let mut gradients = HeadGradients {
+        query: buffer(shape.batch * shape.heads * of_query),
+        key: buffer(shape.batch * shape.heads * of_key),
+        value: buffer(shape.batch * shape.heads * of_key),
+    };
+    let split = |out: &mut [f32], start: usize, len: usize| {
+        out.par_chunks_exact_mut(len.max(1)).zip(all.par_chunks_exact(piece)).for_each(|(out, all)| {
+            out.copy_from_slice(&all[start..start + len]);
+        });
+    };
+    split(&mut gradients.query, 0, of_query);
+    split(&mut gradients.key, of_query, of_key);
+    split(&mut gradients.value, of_query + of_key, of_key);
+    gradients
+}
+
+/// Writes `[batch, heads, length, head width]` to columns from `column` on of rows of `stride` values: `[batch · length, …]`.
+pub(crate) fn merge(heads: &[f32], shape: &Shape, length: usize, out: &mut [f32], column: usize, stride: usize) {
+    let head_width = shape.width / shape.heads;
+    let sample = length * shape.width;
+    out.par_chunks_exact_mut((length * stride).max(1)).zip(heads.par_chunks_exact(sample.max(1))).for_each(
+        |(out, heads)| {
+            for (token, row) in out.chunks_exact_mut(stride).enumerate() {
+                for (head, values) in row[column..column + shape.width].chunks_exact_mut(head_width).enumerate() {
+                    values.copy_from_slice(&heads[(head * length + token) * head_width..][..head_width]);
+                }
+            }
+        },
+    );
+}
+
+/// Calls `f(sample, head, scratch, piece)` for each head of each sample, in parallel. `scratch` is two matrices `[queries, keys]`, of
+/// which the second is empty where `matrices` is 1.
+fn each_head(
+    out: &mut [f32],
+    piece: usize,
+    shape: &Shape,
+    matrices: usize,
+    f: impl Fn(usize, usize, [&mut [f32]; 2], &mut [f32]) + Sync,
+) {
+    let scores = shape.queries * shape.keys;
+    out.par_chunks_exact_mut(piece.max(1)).enumerate().for_each_init(
+        || buffer(matrices * scores),
+        |scratch, (index, piece)| {
+            let (first, second) = scratch.split_at_mut(scores);
+            f(index / shape.heads, index % shape.heads, [first, second], piece);
+        },
+    );
+}

@@ -1,0 +1,108 @@
+//! The feed-forward part of a transformer layer: `w_2 · activation(w_1 · x + b_1) + b_2 (+ residual)`.
+
+use super::{
+    Activation, Mat, MatMut, Output, buffer, by_rows, column_sums, piece, product, start_with,
+};
+
+/// A linear layer's parameters.
+#[derive(Clone, Copy)]
+pub(crate) struct Linear<'a> {
+    /// `[input, output]`
+    pub weight: &'a [f32],
+    /// `[output]`
+    pub bias: &'a [f32],
+}
+
+impl Linear<'_> {
+    pub fn output(&self) -> usize {
+        self.bias.len()
+    }
+
+    pub fn input(&self) -> usize {
+        self.weight.len() / self.bias.len().max(1)
+    }
+
+    pub fn matrix(&self) -> Mat<'_> {
+        Mat::dense(self.weight, self.output())
+    }
+
+    /// `x · weight + bias (+ residual)` for `x` `[rows, input]` -> `[rows, output]`.
+    pub fn forward(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+        let rows = x.len() / self.input().max(1);
+        let mut out = buffer(rows * self.output());
+        start_with(&mut out, self.bias, residual);
+        product(MatMut::dense(&mut out, self.output()), Output::Add, 1.0, Mat::dense(x, self.input()), self.matrix());
+        out
+    }
+
+    /// The weight's gradient, `xᵀ · gradient`.
+    pub fn weight_gradient(&self, x: Mat<'_>, gradient: Mat<'_>) -> Vec<f32> {
+        let mut out = buffer(self.weight.len());
+        product(MatMut::dense(&mut out, self.output()), Output::Set, 1.0, x.t(), gradient);
+        out
+    }
+
+    /// The input's gradient, `gradient · weightᵀ`, of `rows` rows.
+    pub fn input_gradient(&self, gradient: &[f32]) -> Vec<f32> {
+        let rows = gradient.len() / self.output().max(1);
+        let mut out = buffer(rows * self.input());
+        let gradient = Mat::dense(gradient, self.output());
+        product(MatMut::dense(&mut out, self.input()), Output::Set, 1.0, gradient, self.matrix().t());
+        out
+    }
+}
+
+/// Gives the output `[rows, width]` and, for the backward pass, the inner values before the activation, `[rows, inner]`.
+pub(crate) fn forward(
+    x: &[f32],
+    first: Linear<'_>,
+    second: Linear<'_>,
+    activation: Activation,
+    residual: Option<&[f32]>,
+) -> (Vec<f32>, Vec<f32>) {
+    let before = first.forward(x, None);
+    let after = activated(&before, first.output(), activation);
+    (second.forward(&after, residual), before)
+}
+
+fn activated(before: &[f32], width: usize, activation: Activation) -> Vec<f32> {
+    let mut after = buffer(before.len());
+    by_rows(&mut after, width, |row, after| activation.apply(piece(before, width, row, after.len()), after));
+    after
+}
+
+/// Gradients of the feed-forward part; the residual's is the output's.
+pub(crate) struct Gradients {
+    pub x: Option<Vec<f32>>,
+    pub first_weight: Vec<f32>,
+    pub first_bias: Vec<f32>,
+    pub second_weight: Vec<f32>,
+    pub second_bias: Vec<f32>,
+}
+
+/// From the output's gradient `[rows, width]`; `before` is of the forward pass.
+pub(crate) fn backward(
+    x: &[f32],
+    before: &[f32],
+    first: Linear<'_>,
+    second: Linear<'_>,
+    activation: Activation,
+    gradient: &[f32],
+    needs_x: bool,
+) -> Gradients {
+    let inner = first.output();
+    let after = activated(before, inner, activation);
+    let second_weight = second.weight_gradient(Mat::dense(&after, inner), Mat::dense(gradient, second.output()));
+    drop(after);
+    let mut of_inner = second.input_gradient(gradient);
+    by_rows(&mut of_inner, inner, |row, rows| {
+        activation.scale_by_slope(piece(before, inner, row, rows.len()), rows);
+    });
+    Gradients {
+        first_weight: first.weight_gradient(Mat::dense(x, first.input()), Mat::dense(&of_inner, inner)),
+        first_bias: column_sums(&of_inner, inner),
+        second_weight,
+        second_bias: column_sums(gradient, second.output()),
+        x: needs_x.then(|| first.input_gradient(&of_inner)),
+    }
+}

@@ -1,0 +1,257 @@
+//! The kernels against the same layers composed of Burn's operations: values and gradients, over random shapes.
+
+use burn::prelude::*;
+use burn::tensor::activation::{gelu, sigmoid, softmax};
+use burn::tensor::{Distribution, Gradients};
+use m3ae_kernels::{Activation, Attention, Linear, Norm, Projections};
+use proptest::prelude::*;
+
+/// float32 sums of a few hundred products in another order.
+const TOLERANCE: f32 = 2e-5;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 0.7), &device()).require_grad()
+}
+
+fn random_linear(input: usize, output: usize) -> Linear {
+    Linear { weight: random([input, output]), bias: random([output]) }
+}
+
+fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    x.matmul(layer.weight.clone().unsqueeze()) + layer.bias.clone().unsqueeze()
+}
+
+fn heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, length, width] = x.dims();
+    x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// Attention as the formula reads.
+fn composed(x: Tensor<3>, of: &Attention) -> Tensor<3> {
+    let [batch, queries, width] = x.dims();
+    let context = of.context.clone().unwrap_or(x.clone());
+    let [query, key, value] = match &of.projections {
+        Projections::Packed(layer) => {
+            let packed = apply(layer, x);
+            [0, 1, 2].map(|part| packed.clone().narrow(2, part * width, width))
+        }
+        Projections::Separate { query, key, value } => {
+            [apply(query, x), apply(key, context.clone()), apply(value, context)]
+        }
+    };
+    let scale = ((width / of.heads) as f64).powf(-0.5);
+    let mut scores = heads(query, of.heads).matmul(heads(key, of.heads).swap_dims(2, 3)) * scale;
+    if let Some(bias) = &of.bias {
+        scores = scores + bias.clone();
+    }
+    let attended = softmax(scores, 3).matmul(heads(value, of.heads));
+    let out = apply(&of.output, attended.swap_dims(1, 2).reshape([batch, queries, width]));
+    match &of.residual {
+        Some(residual) => out + residual.clone(),
+        None => out,
+    }
+}
+
+fn largest_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let scale = b.clone().abs().max().into_scalar::<f32>().max(1.0);
+    (a - b).abs().max().into_scalar::<f32>() / scale
+}
+
+/// Gradients of a sum in which every output counts differently.
+fn differentiate(output: &Tensor<3>) -> Gradients {
+    let count = output.shape().num_elements() as i64;
+    let weights = Tensor::<1, Int>::arange(0..count, &device()).float().mul_scalar(0.37).sin();
+    (output.clone() * weights.reshape(output.dims())).sum().backward()
+}
+
+fn same_gradient<const D: usize>(input: &Tensor<D>, a: &Gradients, b: &Gradients) {
+    let difference = largest_difference(input.grad(a).unwrap(), input.grad(b).unwrap());
+    assert!(difference < TOLERANCE, "a gradient of {:?} is off by {difference}", input.dims());
+}
+
+/// Compares two outputs and the gradients of tensors and layers.
+fn compare(ours: Tensor<3>, plain: Tensor<3>, tensors: &[&Tensor<3>], layers: &[&Linear], norms: &[&Norm]) {
+    let difference = largest_difference(ours.clone().inner(), plain.clone().inner());
+    assert!(difference < TOLERANCE, "values are off by {difference}");
+    let (a, b) = (differentiate(&ours), differentiate(&plain));
+    tensors.iter().for_each(|tensor| same_gradient(tensor, &a, &b));
+    for layer in layers {
+        same_gradient(&layer.weight, &a, &b);
+        same_gradient(&layer.bias, &a, &b);
+    }
+    for norm in norms {
+        same_gradient(&norm.gamma, &a, &b);
+        same_gradient(&norm.beta, &a, &b);
+    }
+}
+
+fn padding(batch: usize, keys: usize) -> Tensor<4> {
+    let hidden = (0..batch * keys).map(|i| if i % keys > 0 && (i * 7) % 5 == 0 { -1e4_f32 } else { 0.0 });
+    Tensor::<1>::from_data(hidden.collect::<Vec<f32>>().as_slice(), &device()).reshape([batch, 1, 1, keys])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn attention_is_its_formula(
+        batch in 1_usize..4, count in 1_usize..4, half in 1_usize..9, queries in 1_usize..40, keys in 1_usize..40,
+        kind in 0..3, masked: bool,
+    ) {
+        let width = 2 * half * count;
+        let x = random([batch, queries, width]);
+        let (context, keys) = match kind {
+            2 => (Some(random([batch, keys, width])), keys),
+            _ => (None, queries),
+        };
+        let residual = (kind == 0).then(|| random([batch, queries, width]));
+        let projections = match kind {
+            0 => Projections::Packed(random_linear(width, 3 * width)),
+            _ => Projections::Separate {
+                query: random_linear(width, width),
+                key: random_linear(width, width),
+                value: random_linear(width, width),
+            },
+        };
+        let attention = Attention {
+            projections,
+            output: random_linear(width, width),
+            heads: count,
+            context,
+            bias: masked.then(|| padding(batch, keys)),
+            dropout: 0.0,
+            residual,
+        };
+        let ours = m3ae_kernels::attention(&x, attention.clone()).unwrap();
+        let mut tensors = vec![&x];
+        tensors.extend(&attention.context);
+        tensors.extend(&attention.residual);
+        let mut layers = vec![&attention.output];
+        match &attention.projections {
+            Projections::Packed(layer) => layers.push(layer),
+            // A key's bias moves all scores of a query alike: its gradient is zero, and rounding.
+            Projections::Separate { query, value, .. } => layers.extend([query, value]),
+        }
+        compare(ours, composed(x.clone(), &attention), &tensors, &layers, &[]);
+    }
+
+    #[test]
+    fn feed_forward_is_its_formula(
+        batch in 1_usize..4, length in 1_usize..50, width in 1_usize..40, inner in 1_usize..90, quick: bool, added: bool,
+    ) {
+        let x = random([batch, length, width]);
+        let residual = added.then(|| random([batch, length, width]));
+        let (first, second) = (random_linear(width, inner), random_linear(inner, width));
+        let activation = if quick { Activation::QuickGelu } else { Activation::Gelu };
+        let ours = m3ae_kernels::mlp(&x, (first.clone(), second.clone()), activation, residual.clone()).unwrap();
+        let before = apply(&first, x.clone());
+        let after = if quick { before.clone() * sigmoid(before * 1.702) } else { gelu(before) };
+        let mut plain = apply(&second, after);
+        if let Some(residual) = &residual {
+            plain = plain + residual.clone();
+        }
+        let mut tensors = vec![&x];
+        tensors.extend(&residual);
+        compare(ours, plain, &tensors, &[&first, &second], &[]);
+    }
+
+    #[test]
+    fn layer_norms_are_their_formula(batch in 1_usize..4, length in 1_usize..90, width in 2_usize..90) {
+        let (x, residual) = (random([batch, length, width]), random([batch, length, width]));
+        let norm = Norm { gamma: random([width]), beta: random([width]), epsilon: 1e-5 };
+        let plain = |x: Tensor<3>| {
+            let mean = x.clone().mean_dim(2);
+            let variance = (x.clone() - mean.clone()).square().mean_dim(2);
+            (x - mean) / (variance + norm.epsilon).sqrt() * norm.gamma.clone().unsqueeze()
+                + norm.beta.clone().unsqueeze()
+        };
+        let alone = m3ae_kernels::layer_norm(&x, norm.clone()).unwrap();
+        // Rows of two values have gradients near zero, divided by a small deviation.
+        if width > 4 {
+            compare(alone, plain(x.clone()), &[&x], &[], &[&norm]);
+            let sum = m3ae_kernels::dropout_add_norm(&x, &residual, norm.clone(), 0.0).unwrap();
+            compare(sum, plain(x.clone() + residual.clone()), &[&x, &residual], &[], &[&norm]);
+        }
+    }
+}
+
+#[test]
+fn dropout_drops_its_share_and_its_gradient_passes_the_same_mask() {
+    let device = device();
+    let ones = Tensor::<3>::ones([4, 100, 64], &device).require_grad();
+    let zeros = Tensor::<3>::zeros([4, 100, 64], &device);
+    // Without a scale, the norm of what is dropped would hide it: alternate signs keep the mean at zero.
+    let norm = Norm { gamma: Tensor::ones([64], &device), beta: Tensor::zeros([64], &device), epsilon: 1e-5 };
+    let run = || {
+        device.seed(11);
+        m3ae_kernels::dropout_add_norm(&ones, &zeros, norm.clone(), 0.25).unwrap()
+    };
+    let out = run();
+    let dropped = out.clone().inner().lower_elem(0.0).int().sum().into_scalar::<i64>();
+    let share = dropped as f64 / 25_600.0;
+    assert!((0.24..0.26).contains(&share), "{share}");
+    assert_eq!(run().into_data(), out.clone().into_data());
+    let gradients = differentiate(&out);
+    let gradient = ones.grad(&gradients).unwrap();
+    let without = gradient.equal_elem(0.0).int() * out.inner().greater_elem(0.0).int();
+    assert_eq!(without.sum().into_scalar::<i64>(), 0);
+    assert_eq!(gradient_zeros(&ones, &gradients), dropped);
+}
+
+fn gradient_zeros(x: &Tensor<3>, gradients: &Gradients) -> i64 {
+    x.grad(gradients).unwrap().equal_elem(0.0).int().sum().into_scalar::<i64>()
+}
+
+/// With a fixed mask attention is linear in its values: the gradient has to predict a step along it.
+#[test]
+fn attention_under_dropout_has_the_gradient_of_its_own_mask() {
+    let device = device();
+    device.seed(3);
+    let width = 16;
+    let x = random([2, 9, width]);
+    let attention = Attention {
+        projections: Projections::Separate {
+            query: random_linear(width, width),
+            key: random_linear(width, width),
+            value: random_linear(width, width),
+        },
+        output: random_linear(width, width),
+        heads: 2,
+        context: Some(random([2, 7, width])),
+        bias: None,
+        dropout: 0.3,
+        residual: None,
+    };
+    let loss = |x: &Tensor<3>| {
+        device.seed(5);
+        m3ae_kernels::attention(x, attention.clone()).unwrap()
+    };
+    let gradient = x.grad(&differentiate(&loss(&x))).unwrap();
+    let step = 1e-2;
+    let length = f64::from(gradient.clone().square().sum().into_scalar::<f32>()).sqrt();
+    let along = gradient / length;
+    let weigh = |out: Tensor<3>| {
+        let count = out.shape().num_elements() as i64;
+        let weights = Tensor::<1, Int>::arange(0..count, &out.device()).float().mul_scalar(0.37).sin();
+        f64::from((out.clone() * weights.reshape(out.dims())).sum().into_scalar::<f32>())
+    };
+    let at = |shift: f64| weigh(loss(&(x.clone() + Tensor::from_inner(along.clone() * shift))));
+    let slope = (at(step) - at(-step)) / (2.0 * step);
+    assert!((slope - length).abs() < 2e-3 * length, "{slope} {length}");
+}
+
+#[test]
+fn without_gradients_and_in_other_precisions_callers_know() {
+    let plain = Device::flex();
+    let x = Tensor::<3>::random([1, 3, 8], Distribution::Default, &plain);
+    let norm = Norm { gamma: Tensor::ones([8], &plain), beta: Tensor::zeros([8], &plain), epsilon: 1e-5 };
+    let ours = m3ae_kernels::layer_norm(&x, norm.clone()).unwrap();
+    let burns = burn::tensor::module::layer_norm(x.clone(), norm.gamma.clone(), Some(norm.beta.clone()), 1e-5);
+    assert!(largest_difference(ours, burns) < TOLERANCE);
+    assert!(m3ae_kernels::layer_norm(&x.cast(burn::tensor::DType::F64), norm).is_none());
+}
