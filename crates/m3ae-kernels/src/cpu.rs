@@ -7,6 +7,7 @@ pub(crate) mod attention;
 mod matrix;
 pub(crate) mod mlp;
 pub(crate) mod norm;
+pub(crate) mod optimizer;
 mod random;
 mod vector;
 

@@ -80,9 +80,39 @@ pub struct Attention {
     pub residual: Option<Tensor<3>>,
 }
 
+/// A parameter and its moments, flat.
+#[derive(Debug, Clone)]
+pub struct Moving {
+    /// The parameter's values.
+    pub parameter: Tensor<1>,
+    /// Mean of gradients.
+    pub first: Tensor<1>,
+    /// Mean of squared gradients.
+    pub second: Tensor<1>,
+}
+
+/// The numbers of one step of AdamW for one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWStep {
+    /// Decay of the first moment.
+    pub beta_1: f64,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Learning rate over the first moment's bias correction.
+    pub rate: f64,
+    /// The second moment's bias correction.
+    pub correction: f64,
+    /// What weight decay leaves of the parameter: `1 - learning rate · decay`.
+    pub kept: f64,
+    /// Multiplies the gradient first.
+    pub scale: f64,
+}
+
 #[cfg(not(feature = "flex"))]
 mod route {
-    use super::{Activation, Attention, Linear, Norm};
+    use super::{Activation, AdamWStep, Attention, Linear, Moving, Norm};
     use burn::prelude::*;
 
     pub(crate) fn attention(_: &Tensor<3>, _: Attention) -> Option<Tensor<3>> {
@@ -94,6 +124,12 @@ mod route {
         _: Activation,
         _: Option<Tensor<3>>,
     ) -> Option<Tensor<3>> {
+        None
+    }
+    pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, _: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
+        Err((moving, gradient))
+    }
+    pub(crate) fn square_sum<const D: usize>(_: &Tensor<D>) -> Option<f64> {
         None
     }
     pub(crate) fn layer_norm<const D: usize>(_: &Tensor<D>, _: Norm) -> Option<Tensor<D>> {
@@ -119,6 +155,21 @@ pub fn mlp(
     residual: Option<Tensor<3>>,
 ) -> Option<Tensor<3>> {
     route::mlp(x, layers, activation, residual)
+}
+
+/// `θ ← kept · θ - rate · m / (√(v / correction) + ε)` after the moments took up the gradient. In place where the tensors are not
+/// shared.
+///
+/// # Errors
+/// Gives everything back where it has no kernel for the backend or the precision.
+pub fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
+    route::adamw(moving, gradient, step)
+}
+
+/// The sum of the squares of all values, not differentiable.
+#[must_use]
+pub fn square_sum<const D: usize>(x: &Tensor<D>) -> Option<f64> {
+    route::square_sum(x)
 }
 
 /// Layer norm over the last dimension.

@@ -1,12 +1,13 @@
 //! From tensors to the kernels, where they are on Flex and in float32.
 
-use burn::backend::DispatchDevice;
+use burn::backend::flex::FlexTensor;
+use burn::backend::{BackendTensor, DispatchDevice, DispatchTensorKind, Flex};
 use burn::prelude::*;
 use burn::tensor::{DType, Distribution};
 
-use crate::cpu::Dropout;
+use crate::cpu::{Dropout, optimizer};
 use crate::node::run;
-use crate::{Activation, Attention, Linear, Norm, Projections, layers};
+use crate::{Activation, AdamWStep, Attention, Linear, Moving, Norm, Projections, layers};
 
 /// Whether the kernels can run where this tensor is.
 fn is_ours<const D: usize>(x: &Tensor<D>) -> bool {
@@ -52,10 +53,54 @@ pub(crate) fn attention(x: &Tensor<3>, attention: Attention) -> Option<Tensor<3>
     run(layer, inputs).map(Tensor::from_dispatch)
 }
 
+pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
+    let Moving { parameter, first, second } = &moving;
+    let tensors = [parameter, first, second, &gradient];
+    if tensors.iter().any(|tensor| tensor.device().is_autodiff() || !is_ours(tensor)) {
+        return Err((moving, gradient));
+    }
+    let Moving { parameter, first, second } = moving;
+    let [mut parameter, mut first, mut second, gradient] = [parameter, first, second, gradient].map(|tensor| {
+        // Not through `flex`: a copy of the handle would make the values shared.
+        match tensor.into_dispatch().kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(values)) => values.into_whole(),
+            _ => unreachable!("checked above"),
+        }
+    });
+    optimizer::adamw(
+        parameter.storage_mut::<f32>(),
+        first.storage_mut::<f32>(),
+        second.storage_mut::<f32>(),
+        gradient.storage::<f32>(),
+        step,
+    );
+    let [parameter, first, second] = [parameter, first, second].map(Tensor::from_primitive::<Flex>);
+    Ok(Moving { parameter, first, second })
+}
+
+/// A tensor that is all of its memory.
+trait Whole {
+    fn into_whole(self) -> Self;
+}
+
+impl Whole for FlexTensor {
+    fn into_whole(self) -> Self {
+        let whole = self.is_contiguous() && self.bytes().len() == self.layout().num_elements() * size_of::<f32>();
+        if whole { self } else { self.to_contiguous() }
+    }
+}
+
+pub(crate) fn square_sum<const D: usize>(x: &Tensor<D>) -> Option<f64> {
+    if !is_ours(x) {
+        return None;
+    }
+    Some(optimizer::square_sum(flex(x.clone())?.storage::<f32>()))
+}
+
 /// The values of a tensor that has no gradient.
-fn flex<const D: usize>(x: Tensor<D>) -> Option<burn::backend::flex::FlexTensor> {
+fn flex<const D: usize>(x: Tensor<D>) -> Option<FlexTensor> {
     let x = if x.device().is_autodiff() { x.inner() } else { x };
-    x.try_into_primitive::<burn::backend::Flex>().ok().map(|tensor| tensor.to_contiguous())
+    x.try_into_primitive::<Flex>().ok().map(|tensor| tensor.to_contiguous())
 }
 
 pub(crate) fn mlp(

@@ -145,12 +145,55 @@ impl M3ae {
     /// The pooled pair alone, `[B, 2D]`: [`fuse`](Self::fuse)'s `cls` for less work. The poolers read the first token only (of Swin's
     /// image stack, all), so the last layer computes no other.
     pub fn fuse_pooled(&self, input: FusionInput) -> Tensor<2> {
+        let text_bias = input.text_bias.clone();
+        match self.fuse_until_last(input) {
+            Ok((text, image)) => self.pool_last(text, text_bias, image),
+            Err(fused) => fused.cls,
+        }
+    }
+
+    /// Text states of the first `count` pairs, `[count, L, D]`, and the pooled others, `[B - count, 2D]`: of
+    /// [`fuse`](Self::fuse)'s results what pre-training reads. The last layer computes nothing else.
+    pub fn fuse_tokens_and_pairs(&self, input: FusionInput, count: usize) -> (Tensor<3>, Tensor<2>) {
+        let [batch, _, _] = input.text.dims();
+        let bias = input.text_bias.clone();
+        let last = self.multi_modal_language_layers.last();
+        let ((text, image), last) = match (self.fuse_until_last(input), last) {
+            (Ok(states), Some(last)) => (states, last),
+            (Ok((text, image)), None) => {
+                let cls = self.pool(text.clone(), image).narrow(0, count, batch - count);
+                return (text.narrow(0, 0, count), cls);
+            }
+            (Err(fused), _) => {
+                return (fused.fusion.text.narrow(0, 0, count), fused.cls.narrow(0, count, batch - count));
+            }
+        };
+        let context = Context { hidden: image.clone().narrow(0, 0, count), bias: None };
+        let tokens =
+            last.forward(text.clone().narrow(0, 0, count), Some(bias.clone().narrow(0, 0, count)), Some(context));
+        let rest = batch - count;
+        let pairs =
+            self.pool_last(text.narrow(0, count, rest), bias.narrow(0, count, rest), image.narrow(0, count, rest));
+        (tokens, pairs)
+    }
+
+    /// Text and image states before the last layer; a model without layers gives its features.
+    fn fuse_until_last(&self, input: FusionInput) -> Result<(Tensor<3>, Tensor<3>), MultiModalFeatures> {
+        match self.multi_modal_language_layers.len() {
+            0 => Err(self.fuse(input, false)),
+            layers => {
+                let fused = self.fuse_until(layers - 1, input, false);
+                Ok((fused.text, fused.image))
+            }
+        }
+    }
+
+    /// The last layer and the poolers, which read the first token only (of Swin's image stack, all).
+    fn pool_last(&self, text: Tensor<3>, text_bias: Tensor<4>, image: Tensor<3>) -> Tensor<2> {
         let (language, vision) = (&self.multi_modal_language_layers, &self.multi_modal_vision_layers);
         let (Some(last_language), Some(last_vision)) = (language.last(), vision.last()) else {
-            return self.fuse(input, false).cls;
+            return self.pool(text, image);
         };
-        let text_bias = input.text_bias.clone();
-        let FusionOutput { text, image, .. } = self.fuse_until(language.len() - 1, input, false);
         let image_context = Context { hidden: image.clone(), bias: None };
         let text_context = Context { hidden: text.clone(), bias: Some(text_bias.clone()) };
         let text = last_language.forward_first(text, Some(text_bias), Some(image_context));

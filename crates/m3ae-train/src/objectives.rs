@@ -2,7 +2,7 @@
 //!
 //! The reference runs the whole model three times per step. The same losses cost less here (spec 2, design decision 7):
 //! the whole images are encoded once for MLM and ITM, the whole texts once for MIM and ITM, MIM leaves the fusion at
-//! `mim_layer`, only the unmatched half of ITM encodes another image, and only masked tokens meet the vocabulary.
+//! `mim_layer`, the last fusion layer computes only what MLM and ITM read of it, only the unmatched half of ITM encodes another image, and only masked tokens meet the vocabulary.
 //! [`three_passes`](crate::three_passes) is the plain form; tests hold both to the same losses and gradients.
 //!
 //! One difference is visible under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and ITM in
@@ -147,12 +147,11 @@ pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutp
     let image = image.select(0, Tensor::cat(vec![own, batch.itm.rows.clone()], 0));
     let whole_text = text.clone().narrow(0, size, size);
     let whole_text_bias = text_bias.clone().narrow(0, size, size);
-    let fused = model.fuse(FusionInput { text, text_bias, image }, false);
-
-    let [_, _, width] = fused.fusion.text.dims();
-    let tokens = fused.fusion.text.narrow(0, 0, size).reshape([size * length, width]);
+    let (tokens, pairs) = model.fuse_tokens_and_pairs(FusionInput { text, text_bias, image }, size);
+    let [_, _, width] = tokens.dims();
+    let tokens = tokens.reshape([size * length, width]);
     let token_logits = mlm_head.forward(tokens.select(0, batch.mlm.positions.clone())); // [M, V]
-    let pairs = itm_head.forward(fused.cls.narrow(0, size, size)); // [B, 2]
+    let pairs = itm_head.forward(pairs); // [B, 2]
 
     // MIM reads (whole text, masked image) and leaves the fusion early.
     let visible = model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone()));

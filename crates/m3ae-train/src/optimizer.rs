@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
+use m3ae_kernels::{AdamWStep, Moving};
 use m3ae_model::M3ae;
 use m3ae_weights::to_reference;
 
@@ -149,26 +150,50 @@ impl AdamW {
     }
 
     /// `θ ← θ(1 - ηλ) - η · m̂ / (√v̂ + ε)` for one flat parameter.
-    fn update(&mut self, name: String, parameter: Tensor<1>, gradient: Tensor<1>, factor: f64) -> Tensor<1> {
+    fn update(
+        &mut self,
+        name: String,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        factor: f64,
+        scale: Option<f64>,
+    ) -> Tensor<1> {
         let AdamWConfig { weight_decay, beta_1, beta_2, epsilon, .. } = self.config;
         let group = Group::of(&name);
         let rate = self.config.rate(group.rate, factor);
-        let (first, second, steps) = match self.moments.remove(&name) {
-            None => (gradient.clone() * (1.0 - beta_1), gradient.square() * (1.0 - beta_2), 1),
-            Some(Moments { first, second, steps }) => (
-                first * beta_1 + gradient.clone() * (1.0 - beta_1),
-                second * beta_2 + gradient.square() * (1.0 - beta_2),
-                steps + 1,
-            ),
+        let (mut moving, steps) = match self.moments.remove(&name) {
+            None => {
+                let (first, second) = (parameter.zeros_like(), parameter.zeros_like());
+                (Moving { parameter, first, second }, 1)
+            }
+            Some(Moments { first, second, steps }) => (Moving { parameter, first, second }, steps + 1),
         };
-        let denominator = (second.clone() / (1.0 - beta_2.powi(steps))).sqrt() + epsilon;
-        let update = first.clone() / denominator * (rate / (1.0 - beta_1.powi(steps)));
-        let kept = if group.decay { parameter * (1.0 - rate * weight_decay) } else { parameter };
+        let step = AdamWStep {
+            beta_1,
+            beta_2,
+            epsilon,
+            rate: rate / (1.0 - beta_1.powi(steps)),
+            correction: 1.0 - beta_2.powi(steps),
+            kept: if group.decay { 1.0 - rate * weight_decay } else { 1.0 },
+            scale: scale.unwrap_or(1.0),
+        };
+        moving = m3ae_kernels::adamw(moving, gradient, &step)
+            .unwrap_or_else(|(moving, gradient)| plain_adamw(moving, gradient, &step));
+        let Moving { parameter, first, second } = moving;
         self.moments.insert(name, Moments { first, second, steps });
-        kept - update
+        parameter
     }
 }
 
+/// The same in tensor operations.
+fn plain_adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
+    let gradient = if step.scale == 1.0 { gradient } else { gradient * step.scale };
+    let first = moving.first * step.beta_1 + gradient.clone() * (1.0 - step.beta_1);
+    let second = moving.second * step.beta_2 + gradient.square() * (1.0 - step.beta_2);
+    let denominator = (second.clone() / step.correction).sqrt() + step.epsilon;
+    let parameter = moving.parameter * step.kept - first.clone() / denominator * step.rate;
+    Moving { parameter, first, second }
+}
 /// The dotted path of the module being visited.
 #[derive(Debug, Default)]
 struct Path(Vec<String>);
@@ -188,6 +213,18 @@ impl Path {
         let pieces: Vec<&str> = self.0.iter().map(String::as_str).filter(|piece| !piece.is_empty()).collect();
         to_reference(&pieces.join("."))
     }
+}
+
+/// The model's structure without its values.
+pub(crate) fn hollow(model: &M3ae) -> M3ae {
+    struct Hollow;
+    impl ModuleMapper for Hollow {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, tensor, mapper) = param.consume();
+            Param::from_mapped_value(id, Tensor::empty([0; D], &tensor.device()), mapper)
+        }
+    }
+    model.clone().map(&mut Hollow)
 }
 
 struct Step<'a> {
@@ -214,11 +251,7 @@ impl ModuleMapper for Step<'_> {
         let count = shape.num_elements();
         let flat = |tensor: Tensor<D>| tensor.reshape([count]);
         let name = self.path.reference_name();
-        let gradient = match self.scale {
-            Some(scale) => flat(gradient) * scale,
-            None => flat(gradient),
-        };
-        let updated = self.optimizer.update(name, flat(tensor.inner()), gradient, self.factor);
+        let updated = self.optimizer.update(name, flat(tensor.inner()), flat(gradient), self.factor, self.scale);
         let tensor = Tensor::from_inner(updated.reshape(shape));
         let tensor = match strategy {
             Some(strategy) => tensor.with_gradient_checkpointing_strategy(strategy),
@@ -234,8 +267,7 @@ impl ModuleMapper for Step<'_> {
 pub fn gradient_norms(model: &M3ae, gradients: &GradientsParams) -> GradientNorms {
     let mut visitor = Norms { gradients, path: Path::default(), squares: Vec::new() };
     model.visit(&mut visitor);
-    let squares: BTreeMap<String, f64> =
-        visitor.squares.into_iter().map(|(name, square)| (name, f64::from(square.into_scalar::<f32>()))).collect();
+    let squares: BTreeMap<String, f64> = visitor.squares.into_iter().collect();
     let total = squares.values().sum::<f64>().sqrt();
     GradientNorms { total, by_parameter: squares.into_iter().map(|(name, square)| (name, square.sqrt())).collect() }
 }
@@ -252,7 +284,7 @@ pub struct GradientNorms {
 struct Norms<'a> {
     gradients: &'a GradientsParams,
     path: Path,
-    squares: Vec<(String, Tensor<1>)>,
+    squares: Vec<(String, f64)>,
 }
 
 impl ModuleVisitor for Norms<'_> {
@@ -266,7 +298,9 @@ impl ModuleVisitor for Norms<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.squares.push((self.path.reference_name(), gradient.square().sum()));
+            let plain = |gradient: Tensor<D>| f64::from(gradient.square().sum().into_scalar::<f32>());
+            let square = m3ae_kernels::square_sum(&gradient).unwrap_or_else(|| plain(gradient));
+            self.squares.push((self.path.reference_name(), square));
         }
     }
 }
@@ -302,7 +336,7 @@ mod tests {
         let (mut expected, mut m, mut v) = (1.0_f64, 0.0, 0.0);
         for (step, gradient) in [(1, 0.5_f64), (2, -0.25)] {
             parameter =
-                optimizer.update("itm_head.fc.weight".into(), parameter, Tensor::from_data([gradient], &device), 0.5);
+                optimizer.update("itm_head.fc.weight".into(), parameter, Tensor::from_data([gradient], &device), 0.5, None);
             let rate = 0.1 * 2.0 * 0.5;
             m = 0.9 * m + 0.1 * gradient;
             v = 0.98 * v + 0.02 * gradient * gradient;

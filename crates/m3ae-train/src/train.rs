@@ -17,7 +17,7 @@ use crate::error::TrainError;
 use crate::initial::{draw_weights, load_initial};
 use crate::metrics::{Measured, Metrics, Sums};
 use crate::observer::{Line, Observer, Start, StepReport};
-use crate::optimizer::{AdamW, gradient_norms};
+use crate::optimizer::{AdamW, gradient_norms, hollow};
 use crate::parallel::Work;
 use crate::progress::{Best, Progress, Window};
 use crate::resume::differences;
@@ -78,6 +78,8 @@ pub struct Run<'a> {
     device: Device,
     start: Start,
     model: M3ae,
+    /// Stands in for the model while the optimiser has it. It has no values: the weights are then nobody else's, and are updated in place.
+    hollow: M3ae,
     optimizer: AdamW,
     identity: Identity,
     saver: Saver,
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
             devices,
             device,
             start,
+            hollow: hollow(&model),
             model,
             optimizer,
             identity,
@@ -265,7 +268,8 @@ impl<'a> Run<'a> {
         // As PyTorch's clip_grad_norm_, its epsilon included.
         let clip = self.config.train.clip_norm.map(|most| most / (norm + 1e-6)).filter(|&scale| scale < 1.0);
         let factor = self.config.schedule(self.setup.steps).factor(step);
-        self.model = self.optimizer.step_scaled(self.model.clone(), gradients, factor, clip);
+        let model = std::mem::replace(&mut self.model, self.hollow.clone());
+        self.model = self.optimizer.step_scaled(model, gradients, factor, clip);
 
         let seconds = began.elapsed().as_secs_f64();
         let progress = &mut self.progress;
