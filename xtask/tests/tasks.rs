@@ -80,6 +80,23 @@ exit "${STATUS:-0}"
         assert_eq!(profile_and_features("pretrain --backend flex"), [false; 5]);
     }
 
+    /// With other features of a dependency in the tests than in the binary, cargo would compile Burn twice.
+    #[test]
+    fn the_binary_and_the_tests_have_the_same_features_of_every_dependency() {
+        let features = |selection: &[&str]| {
+            let cargo = std::env::var("CARGO").unwrap();
+            let arguments = ["tree", "--offline", "--prefix", "none", "--format", "{p}|{f}"];
+            let output = Command::new(cargo).args(arguments).args(selection).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let lines = String::from_utf8(output.stdout).unwrap();
+            lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect::<std::collections::BTreeSet<String>>()
+        };
+        let binary = features(&["--package", "m3ae-cli", "--edges", "normal,build"]);
+        let tests = features(&["--workspace"]);
+        let alone: Vec<&String> = binary.difference(&tests).collect();
+        assert!(binary.len() > 100 && alone.is_empty(), "{alone:?}");
+    }
+
     #[test]
     fn a_first_build_is_announced_on_the_error_stream() {
         // In a target folder of its own, since m3ae may have been built beside this xtask.
@@ -115,7 +132,7 @@ exit "${STATUS:-0}"
         );
         assert!(calls[4].contains("RUSTDOCFLAGS=-D warnings"), "{calls:?}");
         let with_docs_rs: Vec<bool> = calls.iter().map(|call| call.contains("DOCS_RS=1")).collect();
-        assert_eq!(with_docs_rs, [false, false, false, false, false, true, false]);
+        assert_eq!(with_docs_rs, [false, false, false, false, false, false, true, false]);
         assert!(output.status.success());
     }
 

@@ -1,10 +1,18 @@
 //! The kernels against the same layers composed of Burn's operations: values and gradients, over random shapes.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::prelude::*;
 use burn::tensor::activation::{gelu, sigmoid, softmax};
 use burn::tensor::{Distribution, Gradients};
 use m3ae_kernels::{Activation, Attention, Linear, Norm, Projections};
 use proptest::prelude::*;
+
+/// Flex has one generator for all threads: tests that seed it, and those that draw, take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// float32 sums of a few hundred products in another order.
 const TOLERANCE: f32 = 2e-5;
@@ -103,6 +111,7 @@ proptest! {
         batch in 1_usize..4, count in 1_usize..4, half in 1_usize..9, queries in 1_usize..40, keys in 1_usize..40,
         kind in 0..3, masked: bool,
     ) {
+        let _turn = turn();
         let width = 2 * half * count;
         let x = random([batch, queries, width]);
         let (context, keys) = match kind {
@@ -144,6 +153,7 @@ proptest! {
     fn feed_forward_is_its_formula(
         batch in 1_usize..4, length in 1_usize..50, width in 1_usize..40, inner in 1_usize..90, quick: bool, added: bool,
     ) {
+        let _turn = turn();
         let x = random([batch, length, width]);
         let residual = added.then(|| random([batch, length, width]));
         let (first, second) = (random_linear(width, inner), random_linear(inner, width));
@@ -162,6 +172,7 @@ proptest! {
 
     #[test]
     fn layer_norms_are_their_formula(batch in 1_usize..4, length in 1_usize..90, width in 2_usize..90) {
+        let _turn = turn();
         let (x, residual) = (random([batch, length, width]), random([batch, length, width]));
         let norm = Norm { gamma: random([width]), beta: random([width]), epsilon: 1e-5 };
         let plain = |x: Tensor<3>| {
@@ -182,6 +193,7 @@ proptest! {
 
 #[test]
 fn dropout_drops_its_share_and_its_gradient_passes_the_same_mask() {
+    let _turn = turn();
     let device = device();
     let ones = Tensor::<3>::ones([4, 100, 64], &device).require_grad();
     let zeros = Tensor::<3>::zeros([4, 100, 64], &device);
@@ -210,6 +222,7 @@ fn gradient_zeros(x: &Tensor<3>, gradients: &Gradients) -> i64 {
 /// With a fixed mask attention is linear in its values: the gradient has to predict a step along it.
 #[test]
 fn attention_under_dropout_has_the_gradient_of_its_own_mask() {
+    let _turn = turn();
     let device = device();
     device.seed(3);
     let width = 16;
@@ -247,6 +260,7 @@ fn attention_under_dropout_has_the_gradient_of_its_own_mask() {
 
 #[test]
 fn without_gradients_and_in_other_precisions_callers_know() {
+    let _turn = turn();
     let plain = Device::flex();
     let x = Tensor::<3>::random([1, 3, 8], Distribution::Default, &plain);
     let norm = Norm { gamma: Tensor::ones([8], &plain), beta: Tensor::zeros([8], &plain), epsilon: 1e-5 };

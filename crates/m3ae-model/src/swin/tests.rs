@@ -38,7 +38,7 @@ fn shake_attention(attention: &mut WindowAttention) {
 fn shake_norm(norm: &mut crate::layers::LayerNorm) {
     let [width] = norm.gamma.val().dims();
     norm.gamma = Param::from_tensor(random([width], 0.3) + 1.0);
-    norm.beta = Some(Param::from_tensor(random([width], 0.3)));
+    norm.beta = Param::from_tensor(random([width], 0.3));
 }
 
 fn shake_block(block: &mut SwinBlock) {

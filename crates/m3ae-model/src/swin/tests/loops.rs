@@ -80,7 +80,7 @@ pub struct Norm {
 
 impl Norm {
     pub fn of(norm: &LayerNorm) -> Self {
-        Self { gamma: numbers(norm.gamma.val()), beta: numbers(norm.beta.as_ref().unwrap().val()) }
+        Self { gamma: numbers(norm.gamma.val()), beta: numbers(norm.beta.val()) }
     }
 
     pub fn run(&self, x: &[f32]) -> Vec<f32> {
