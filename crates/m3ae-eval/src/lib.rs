@@ -32,7 +32,8 @@
 //! | retrieval | [`retrieval_scores`] | ties count against the model |
 //! | two runs | [`compare`] | paired bootstrap of the difference, exact McNemar test |
 //!
-//! [`Evaluation`] is what `eval.json` holds, [`write_predictions`] writes `predictions.jsonl`, and [`eval_report`] makes the page.
+//! [`Evaluation`] is what `eval.json` holds, [`write_predictions`] writes `predictions.jsonl`, [`eval_report`] makes the page, and [`compare_report`] that of
+//! two evaluations.
 
 mod bootstrap;
 mod calibration;
@@ -58,6 +59,6 @@ pub use published::{PUBLISHED, PublishedNumber, PublishedSource, published};
 pub use record::{
     Evaluation, Protocol, Scores, read_evaluation, read_predictions, write_evaluation, write_predictions,
 };
-pub use report::{Case, choose_cases, eval_report};
+pub use report::{Case, choose_cases, compare_report, eval_report};
 pub use retrieval::{RECALL_AT, RetrievalDirection, RetrievalScores, ScoreMatrix, retrieval_scores};
 pub use vqa::{AnswerType, GroupScore, Prediction, VqaScores, vqa_scores};

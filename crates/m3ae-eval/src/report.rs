@@ -1,10 +1,12 @@
 //! The page of an evaluation.
 
+mod compare;
 mod gallery;
 mod tables;
 
 use m3ae_report::{Align, Bin, BinChart, HeatMap, Page, Table};
 
+pub use compare::compare_report;
 pub use gallery::{Case, choose_cases};
 
 use crate::calibration::Calibration;
