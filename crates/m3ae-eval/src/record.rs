@@ -24,7 +24,7 @@ const VERSION: u32 = 1;
 pub enum Protocol {
     /// Vocabulary from all splits, test included.
     Published,
-    /// Vocabulary from train; validation is cut from train.
+    /// Vocabulary from train; validation is not test.
     Clean,
 }
 

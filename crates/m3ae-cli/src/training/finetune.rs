@@ -22,7 +22,7 @@ pub const FINETUNE_PHANTOM: (&str, &str) =
 pub struct FinetuneArgs {
     /// The task; its recipe is configs/finetune/TASK.toml, built in
     #[arg(required_unless_present = "config")]
-    task: Option<Benchmark>,
+    task: Option<FinetuneTask>,
     /// A recipe of your own instead
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct FinetuneArgs {
 
 /// Tasks with a recipe.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Benchmark {
+pub enum FinetuneTask {
     /// Questions about radiology images
     VqaRad,
     /// Questions about radiology images, English part
@@ -51,8 +51,9 @@ enum Benchmark {
     PhantomVqa,
 }
 
-impl Benchmark {
-    fn recipe(self) -> (&'static str, &'static str) {
+impl FinetuneTask {
+    /// Its recipe's file and content.
+    pub fn recipe(self) -> (&'static str, &'static str) {
         macro_rules! built_in {
             ($name:literal) => {
                 (
