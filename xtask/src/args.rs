@@ -129,7 +129,14 @@ mod tests {
 
     #[test]
     fn whatever_is_no_task_goes_to_the_binary_unchanged() {
-        for line in ["pretrain", "info model.safetensors", "help pretrain", "pretrian --seed 3", "data --help"] {
+        for line in [
+            "pretrain",
+            "benchmark --checkpoint x",
+            "info model.safetensors",
+            "help pretrain",
+            "pretrian --seed 3",
+            "data --help",
+        ] {
             let expected = line.split_whitespace().map(OsString::from).collect();
             assert_eq!(binary(line), BinaryRun { release: false, feature: None, args: expected }, "{line}");
         }

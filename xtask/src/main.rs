@@ -20,8 +20,8 @@ Two commands are all you need:
   cargo xtask test        runs every test of the workspace, with the build that pretrain made
 
 Any command of the m3ae binary is a task: `cargo xtask <command> [arguments]` builds m3ae where that is needed, runs it in
-the current folder and ends with its exit code. `cargo xtask m3ae --help` lists the commands. Two arguments also
-decide what is built:
+the current folder and ends with its exit code. `cargo xtask m3ae --help` lists the commands; `cargo xtask benchmark
+--checkpoint <model>` scores a pre-trained model on every published task at once. Two arguments also decide what is built:
 
   --backend <name>   compiles this backend in, and m3ae computes on it: flex (the default), ndarray, wgpu, vulkan,
                      metal, cuda or rocm

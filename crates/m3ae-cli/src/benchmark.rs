@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use m3ae_eval::{BenchmarkTable, Finished, Without, benchmark_rows};
+use m3ae_eval::{BenchmarkRow, BenchmarkTable, Finished, Without, benchmark_rows};
 use m3ae_report::write_atomic;
 use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
 
@@ -50,7 +50,7 @@ pub struct BenchmarkArgs {
     /// Seeds of each fine-tuning, from 0
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Only these, with commas between; by default every set that is here
+    /// Run only these, with commas between; by default every set that is here. What was finished of others stays in the table
     #[arg(long, value_delimiter = ',', value_name = "SETS")]
     sets: Vec<Benchmark>,
     /// Where runs, evaluations, benchmark.md and benchmark.json are kept
@@ -85,7 +85,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
         weights: weights.clone(),
         stop: Stop::on_signal()?,
     };
-    let (tasks, missing) = plan(args)?;
+    let Plan { tasks, others, missing } = plan(args)?;
     for task in &tasks {
         // A mistake in a recipe is found before the first one is trained.
         task.check(&runner)?;
@@ -108,8 +108,11 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
         missing,
     };
     announce(&table);
+    // What earlier calls finished of other sets belongs into the table too.
+    let mut finished: Vec<(Task, Finished)> =
+        others.iter().filter_map(|task| Some((*task, task.found(&runner)?))).collect();
+    table.rows = rows(&mut finished);
     write(&table, &args.out)?;
-    let mut finished: Vec<Finished> = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
         say!("\n== {} ({} of {})", task.title(), number + 1, tasks.len());
         let done = match task.perform(&runner) {
@@ -122,8 +125,8 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
         table.unfinished.retain(|title| *title != task.title());
         match done {
             Ok(done) => {
-                finished.push(done);
-                table.rows = benchmark_rows(&finished);
+                finished.push((*task, done));
+                table.rows = rows(&mut finished);
             }
             Err(error) => {
                 say_error!("error: {}: {error:#}", task.title());
@@ -170,29 +173,48 @@ fn check_out(out: &Path, weights: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is to be run, and which sets are not here.
-fn plan(args: &BenchmarkArgs) -> Result<(Vec<Task>, Vec<Without>)> {
+/// What there is to do.
+struct Plan {
+    /// To be run.
+    tasks: Vec<Task>,
+    /// Of sets that were not asked for.
+    others: Vec<Task>,
+    /// Sets that are not here, of those that were asked for.
+    missing: Vec<Without>,
+}
+
+fn plan(args: &BenchmarkArgs) -> Result<Plan> {
     let wanted = |benchmark: &Benchmark| args.sets.is_empty() || args.sets.contains(benchmark);
     let (mut here, mut missing) = (Vec::new(), Vec::new());
-    for benchmark in ALL.into_iter().filter(wanted) {
+    for benchmark in ALL {
         match data::look(benchmark, &args.prepared) {
             Found::Here => here.push(benchmark),
-            Found::Missing(why) => missing.push(Without { what: benchmark.name().to_owned(), why }),
+            Found::Missing(why) if wanted(&benchmark) => {
+                missing.push(Without { what: benchmark.name().to_owned(), why });
+            }
+            Found::Missing(_) => {}
         }
     }
     if let (false, [_, ..]) = (args.sets.is_empty(), missing.as_slice()) {
         let lines: Vec<String> = missing.iter().map(|set| format!("\n  {}: {}", set.what, set.why)).collect();
         bail!("--sets names sets that are not here:{}", lines.concat());
     }
-    let mut tasks = Vec::new();
+    let mut all = Vec::new();
     if here.contains(&Benchmark::Roco) {
-        tasks.push(Task { benchmark: Benchmark::Roco, seed: None });
+        all.push(Task { benchmark: Benchmark::Roco, seed: None });
     }
     // A whole table of one seed first, then of the next.
     for seed in 0..args.seeds {
-        tasks.extend(here.iter().map(|&benchmark| Task { benchmark, seed: Some(seed) }));
+        all.extend(here.iter().map(|&benchmark| Task { benchmark, seed: Some(seed) }));
     }
-    Ok((tasks, missing))
+    let (tasks, others) = all.into_iter().partition(|task| wanted(&task.benchmark));
+    Ok(Plan { tasks, others, missing })
+}
+
+/// The rows of what is finished, in the paper's order.
+fn rows(finished: &mut [(Task, Finished)]) -> Vec<BenchmarkRow> {
+    finished.sort_by_key(|(task, _)| (ALL.iter().position(|benchmark| *benchmark == task.benchmark), task.seed));
+    benchmark_rows(&finished.iter().map(|(_, done)| done.clone()).collect::<Vec<_>>())
 }
 
 fn announce(table: &BenchmarkTable) {

@@ -226,7 +226,7 @@ impl BenchmarkTable {
             }
             if let (Some(told), (_, Some(protocol))) = (&row.comparability, published(&row.benchmark)) {
                 let ours = match told.same {
-                    true => "This result is made the same way, as far as is known.".to_owned(),
+                    true => "Vocabulary, splits and recipe of this result are the same.".to_owned(),
                     false => format!("This result is made otherwise. {}", told.differences.join(" ")),
                 };
                 notes.push((row.benchmark.clone(), format!("published numbers: {protocol} {}", escape(&ours))));

@@ -62,6 +62,6 @@ pub use published::{Comparability, PUBLISHED, PublishedNumber, PublishedSource, 
 pub use record::{
     Evaluation, Protocol, Scores, read_evaluation, read_predictions, write_evaluation, write_predictions,
 };
-pub use report::{Case, choose_cases, compare_report, eval_report};
+pub use report::{Case, Side, choose_cases, compare_report, eval_report};
 pub use retrieval::{RECALL_AT, RetrievalDirection, RetrievalScores, ScoreMatrix, retrieval_scores};
 pub use vqa::{AnswerType, GroupScore, Prediction, VqaScores, vqa_scores};

@@ -6,7 +6,7 @@ mod tables;
 
 use m3ae_report::{Align, Bin, BinChart, HeatMap, Page, Table};
 
-pub use compare::compare_report;
+pub use compare::{Side, compare_report};
 pub use gallery::{Case, choose_cases};
 
 use crate::calibration::Calibration;
@@ -26,7 +26,7 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
     let level = evaluation.bootstrap.level;
     match &evaluation.scores {
         Scores::Vqa { scores, calibration, confusion } => {
-            tables::vqa(&mut page, scores, level, &numbers);
+            tables::vqa(&mut page, &evaluation.benchmark, scores, level, &numbers);
             add_calibration(&mut page, calibration);
             add_confusion(&mut page, confusion);
         }
@@ -44,7 +44,7 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
                 section.text(format!("This result is made otherwise. {}", told.differences.join(" ")));
             }
             Some(_) => {
-                section.text("This result is made the same way.");
+                section.text("Vocabulary and splits of this result are made the same way.");
             }
             None => {}
         }
@@ -177,7 +177,7 @@ pub(crate) mod tests {
         let scores = Scores::Classification { scores: classification_scores(&samples, &names, &QUICK).unwrap() };
         let evaluation = Evaluation::new("melinda", "test", "m", Protocol::Published, QUICK, scores);
         let html = eval_report(&evaluation, &[]).unwrap().html();
-        for part in ["macro-F1", "western &lt;blot&gt;", "78.50", "made the same way"] {
+        for part in ["macro-F1", "western &lt;blot&gt;", "78.50", "are made the same way"] {
             assert!(html.contains(part), "{part}");
         }
         let matrix = ScoreMatrix { scores: &[0.9, 0.1, 0.2, 0.8], images: 2, image_of_text: &[0, 1] };

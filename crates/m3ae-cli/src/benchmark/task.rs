@@ -94,19 +94,12 @@ impl Task {
 
     /// Fine-tunes and scores, as far as it was not done before. `None` when it was asked to stop.
     pub fn perform(&self, runner: &Runner<'_>) -> Result<Option<Finished>> {
-        let config = self.config(runner)?;
-        let evaluations = runner.args.out.join("eval").join(self.folder());
-        let job = |inputs: Inputs, config: Option<&RunConfig>| self.job(runner, &evaluations, inputs, config);
-        let prepared = self.prepared(runner, config.as_ref());
-        let folder = evaluations.display().to_string();
-        let changes = changes_of(self.benchmark, &runner.args.overrides)?;
-        let finished =
-            |evaluation| Finished { task: self.name(), seed: self.seed, evaluation, folder: folder.clone(), changes };
-
-        if let Some(evaluation) = self.found(runner, &evaluations, &prepared, config.as_ref()) {
-            say!("done before: {folder}");
-            return Ok(Some(finished(evaluation)));
+        if let Some(finished) = self.found(runner) {
+            say!("done before: {}", finished.folder);
+            return Ok(Some(finished));
         }
+        let config = self.config(runner)?;
+        let prepared = self.prepared(runner, config.as_ref());
         if self.benchmark != Benchmark::PhantomVqa {
             let set = self.benchmark.set();
             for split in [Split::Train, Split::Val, Split::Test] {
@@ -118,31 +111,40 @@ impl Task {
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(None),
                 Err(error) if matches!(error.downcast_ref(), Some(TrainError::Changed { .. })) => {
-                    return Err(
-                        error.context("it was begun otherwise, and belongs to another benchmark: choose another --out")
-                    );
+                    let context = "it was begun otherwise, and belongs to another benchmark: choose another --out";
+                    return Err(error.context(context));
                 }
                 Err(error) => return Err(error),
             }
         }
         let inputs = self.inputs(runner, &prepared, config.as_ref())?;
-        let evaluation = job(inputs, config.as_ref()).perform(&runner.backend.device()?)?;
-        Ok(evaluation.map(finished))
+        let evaluation = self.job(runner, inputs, config.as_ref()).perform(&runner.backend.device()?)?;
+        evaluation.map(|evaluation| self.finished(runner, evaluation)).transpose()
     }
 
-    /// The evaluation of an earlier call, where everything that it follows from is what it was.
-    fn found(
-        &self,
-        runner: &Runner<'_>,
-        folder: &Path,
-        prepared: &Path,
-        config: Option<&RunConfig>,
-    ) -> Option<Evaluation> {
-        let evaluation = read_evaluation(&folder.join(RECORD)).ok()?;
-        let inputs = self.inputs(runner, prepared, config).ok()?;
+    /// The result of an earlier call, where everything that it follows from is what it was.
+    pub fn found(&self, runner: &Runner<'_>) -> Option<Finished> {
+        let evaluation = read_evaluation(&self.evaluations(runner).join(RECORD)).ok()?;
+        let config = self.config(runner).ok()?;
+        let inputs = self.inputs(runner, &self.prepared(runner, config.as_ref()), config.as_ref()).ok()?;
         let same = inputs.iter().all(|(name, value)| evaluation.inputs.get(name) == Some(value));
         let resampled = evaluation.bootstrap == bootstrap(runner.args);
-        (same && resampled).then_some(evaluation)
+        if same && resampled { self.finished(runner, evaluation).ok() } else { None }
+    }
+
+    fn finished(&self, runner: &Runner<'_>, evaluation: Evaluation) -> Result<Finished> {
+        Ok(Finished {
+            task: self.name(),
+            seed: self.seed,
+            evaluation,
+            folder: self.evaluations(runner).display().to_string(),
+            changes: changes_of(self.benchmark, &runner.args.overrides)?,
+        })
+    }
+
+    /// Where its evaluation is.
+    fn evaluations(&self, runner: &Runner<'_>) -> PathBuf {
+        runner.args.out.join("eval").join(self.folder())
     }
 
     /// Where its prepared files are, or will be.
@@ -172,7 +174,7 @@ impl Task {
         Ok(inputs)
     }
 
-    fn job(&self, runner: &Runner<'_>, out: &Path, inputs: Inputs, config: Option<&RunConfig>) -> Job {
+    fn job(&self, runner: &Runner<'_>, inputs: Inputs, config: Option<&RunConfig>) -> Job {
         let set = self.benchmark.set();
         let checkpoint =
             config.map_or_else(|| runner.model.clone(), |config| config.folder().join("model").display().to_string());
@@ -191,7 +193,7 @@ impl Task {
                 SetName::Phantom => config.and_then(|config| config.data.phantom.clone()).unwrap_or_default(),
                 _ => set.default_raw().to_owned(),
             },
-            out: out.to_owned(),
+            out: self.evaluations(runner),
             // The folder is of this task and model alone.
             overwrite: true,
             bootstrap: bootstrap(runner.args),

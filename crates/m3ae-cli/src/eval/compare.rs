@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use m3ae_eval::{
-    Bootstrap, Evaluation, Prediction, Scores, compare, compare_report, read_evaluation, read_predictions,
+    Bootstrap, Comparison, Evaluation, Prediction, Scores, Side, compare, compare_report, read_evaluation,
+    read_predictions,
 };
 use m3ae_report::write_atomic;
+
+/// Groups that are no types of questions.
+const PARTS: [&str; 3] = ["overall", "closed", "open"];
 
 /// Prints whether the difference can be told from chance, overall and by type of question; writes the page.
 pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Result<()> {
     let out = out.map_or_else(|| default_folder(a, b), Path::to_owned);
+    let places = [a, b];
     let ((first, a), (second, b)) = (read(a)?, read(b)?);
     ensure!(
         (&first.benchmark, &first.split) == (&second.benchmark, &second.split),
@@ -22,14 +27,22 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
         second.split
     );
     let found = compare(&a, &b, bootstrap)?;
-    let page = compare_report((&first, &a), (&second, &b), &found, bootstrap.seed)?;
+    let [first_place, second_place] = places.map(|path| path.parent().unwrap_or(path).display().to_string());
+    let page = compare_report(
+        Side { evaluation: &first, predictions: &a, place: &first_place },
+        Side { evaluation: &second, predictions: &b, place: &second_place },
+        &found,
+        bootstrap.seed,
+    )?;
     println!("{}, {} split\nA: {}\nB: {}", first.benchmark, first.split, first.model, second.model);
     if first.protocol != second.protocol {
         println!("note: A and B have vocabularies made in different ways");
     }
-    for comparison in &found {
+    let (whole, by_type): (Vec<_>, Vec<_>) = found.iter().partition(|of| PARTS.contains(&of.group.as_str()));
+    for comparison in whole {
         println!("\n{}", comparison.sentence("A", "B"));
     }
+    print_types(&by_type);
     fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let record = serde_json::json!({
         "version": 1,
@@ -45,6 +58,31 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
     write_atomic(&out.join("compare.json"), &serde_json::to_vec_pretty(&record)?)?;
     println!("\npage: {}", page_path.display());
     Ok(())
+}
+
+/// A line for each type of question.
+fn print_types(found: &[&Comparison]) {
+    let Some(first) = found.first() else { return };
+    let level = format!("{:.0} % over images", 100.0 * first.level);
+    println!("\n{:<18} {:>7} {:>7} {:>8} {level:>18} {:>8}   told apart?", "by type", "A %", "B %", "B - A", "number");
+    for of in found {
+        let difference = &of.difference;
+        let ends = difference.interval().map(|ends| format!("{:+.1} to {:+.1}", 100.0 * ends.low, 100.0 * ends.high));
+        let verdict = match (of.distinguishable(), difference.value > 0.0) {
+            (false, _) => "no",
+            (true, true) => "B is better",
+            (true, false) => "A is better",
+        };
+        println!(
+            "{:<18} {:>7.2} {:>7.2} {:>+8.2} {:>18} {:>8}   {verdict}",
+            of.group,
+            100.0 * of.a,
+            100.0 * of.b,
+            100.0 * difference.value,
+            ends.unwrap_or_else(|| "-".to_owned()),
+            difference.items
+        );
+    }
 }
 
 /// `runs/eval/<A's folder>-against-<B's>`.

@@ -164,3 +164,80 @@ fn unknown(answers: &[String], data: &Questions) -> usize {
     let own: HashSet<&String> = answers.iter().collect();
     data.questions.iter().filter(|question| !question.answers.iter().any(|answer| own.contains(answer))).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use m3ae_data::{CaptionSample, Question, QuestionSet};
+    use m3ae_text::Vocabulary;
+
+    /// A set whose training questions have these answers, and whose test questions those.
+    fn data(train: &[&str], test: &[&str], with_train: bool) -> Questions {
+        let set = |answers: &[&str]| QuestionSet {
+            path: "arrows/x.arrow".into(),
+            questions: answers.iter().map(|answer| question(answer)).collect(),
+            vocabulary: None,
+        };
+        Questions {
+            path: "arrows/x.arrow".into(),
+            questions: set(test).questions,
+            vocabulary: Vocabulary::from_answers(train.iter().chain(test)),
+            validation_equals_test: Some(false),
+            unlabelled: 0,
+            splits: [with_train.then(|| set(train)), None, Some(set(test))],
+        }
+    }
+
+    fn question(answer: &str) -> Question {
+        Question {
+            sample: CaptionSample { id: String::new(), image: "x".into(), caption: "?".into() },
+            image_id: "x".into(),
+            question_id: 0,
+            answers: vec![answer.to_owned()],
+            targets: vec![(0, 1.0)],
+            closed: false,
+            question_type: None,
+        }
+    }
+
+    fn find_of(answers: &[&str], data: &Questions, asked: Option<ProtocolName>) -> Result<Findings> {
+        let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+        find(&answers, data, Split::Test, asked)
+    }
+
+    #[test]
+    fn a_model_of_the_other_protocol_is_refused() {
+        use ProtocolName::{Clean, Published};
+        let set = data(&["yes", "no"], &["yes", "zebra"], true);
+        let (all, train) = (["yes", "no", "zebra"], ["yes", "no"]);
+        let refused =
+            |answers: &[&str], asked| find_of(answers, &set, Some(asked)).map(|_| ()).unwrap_err().to_string();
+        assert!(refused(&all, Clean).contains("1 of the model's 3 answers occur in no training question"));
+        assert!(refused(&train, Published).contains("it lacks 1 of the other splits"));
+        for (answers, asked, protocol) in [
+            (&all[..], Some(Published), Protocol::Published),
+            (&all, None, Protocol::Published),
+            (&train, Some(Clean), Protocol::Clean),
+            (&train, None, Protocol::Clean),
+        ] {
+            assert_eq!(find_of(answers, &set, asked).unwrap().protocol, protocol, "{answers:?} {asked:?}");
+        }
+        assert!(find_of(&["heart"], &set, None).map(|_| ()).unwrap_err().to_string().contains("another data set"));
+    }
+
+    #[test]
+    fn where_both_protocols_have_the_same_answers_either_may_be_asked_for() {
+        let set = data(&["yes", "no"], &["yes"], true);
+        for asked in [ProtocolName::Clean, ProtocolName::Published] {
+            assert_eq!(find_of(&["yes", "no"], &set, Some(asked)).unwrap().protocol, asked.into());
+            check_data(&set, SetName::Slake, Some(asked)).unwrap();
+        }
+    }
+
+    #[test]
+    fn without_training_questions_nothing_is_claimed() {
+        let set = data(&["yes", "no"], &["zebra"], false);
+        let found = find_of(&["yes", "no", "zebra"], &set, Some(ProtocolName::Clean)).unwrap();
+        assert!(found.notes[0].contains("is not known"), "{:?}", found.notes);
+    }
+}

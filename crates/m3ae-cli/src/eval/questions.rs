@@ -23,7 +23,7 @@ pub struct Questions {
     /// Questions of any split with an answer that is no class.
     pub unlabelled: usize,
     /// Train, validation and test, as far as they are there.
-    splits: [Option<QuestionSet>; 3],
+    pub(super) splits: [Option<QuestionSet>; 3],
 }
 
 /// Reads the questions of a split; prepares the set first where only its raw folder is there.

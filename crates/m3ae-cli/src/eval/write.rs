@@ -57,7 +57,14 @@ pub fn print(evaluation: &Evaluation) {
     match &evaluation.scores {
         Scores::Vqa { scores, calibration, .. } => {
             header("", "questions");
-            scores.groups().for_each(|group| line(&group.name, &group.score, Some(group.hits), &of(&group.name)));
+            let parts = scores.groups().count() - scores.by_type.len();
+            for (number, group) in scores.groups().enumerate() {
+                if number == parts {
+                    say!("by type of question");
+                }
+                let published = if number < parts { of(&group.name) } else { String::new() };
+                line(&group.name, &group.score, Some(group.hits), &published);
+            }
             say!(
                 "\ncalibration: error {:.2} points; mean probability {:.2} %, mean score {:.2} %",
                 100.0 * calibration.ece,

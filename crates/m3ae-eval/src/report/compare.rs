@@ -3,7 +3,7 @@
 use m3ae_random::{Key, Stream};
 use m3ae_report::{Align, Cell, Interval, IntervalPlot, Page, Span, Style, Table};
 
-use super::tables::over;
+use super::tables::{over, types_in_words};
 use crate::bootstrap;
 use crate::compare::{Comparison, OVERALL, pair};
 use crate::error::EvalError;
@@ -16,25 +16,33 @@ const SHOWN: usize = 20;
 const PARTS: [&str; 3] = [OVERALL, "closed", "open"];
 
 /// One side of a comparison.
-type Side<'a> = (&'a Evaluation, &'a [Prediction]);
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// The record.
+    pub evaluation: &'a Evaluation,
+    /// What the model answered.
+    pub predictions: &'a [Prediction],
+    /// Where both are, for readers.
+    pub place: &'a str,
+}
 
-/// The page of what [`compare`](crate::compare()) found about evaluations A and B, each with its predictions. `seed` draws the
-/// questions that are shown.
+/// The page of what [`compare`](crate::compare()) found about two evaluations, A and B. `seed` draws the questions that are shown.
 ///
 /// # Errors
 /// The predictions are not of the same questions.
 pub fn compare_report(a: Side<'_>, b: Side<'_>, found: &[Comparison], seed: u64) -> Result<Page, EvalError> {
-    let pairs = pair(a.1, b.1)?;
-    let mut page = Page::new(format!("A and B on {}, {} split", a.0.benchmark, a.0.split));
-    head(&mut page, a.0, b.0);
+    let pairs = pair(a.predictions, b.predictions)?;
+    let mut page = Page::new(format!("A and B on {}, {} split", a.evaluation.benchmark, a.evaluation.split));
+    head(&mut page, a, b);
     let (whole, by_type): (Vec<_>, Vec<_>) = found.iter().partition(|of| PARTS.contains(&of.group.as_str()));
     let section = page.section("Result");
     section.text(whole.first().map_or_else(String::new, |overall| overall.sentence("A", "B")));
     groups(section, &whole);
     if !by_type.is_empty() {
         let section = page.section("By type of question");
+        section.text(types_in_words(&a.evaluation.benchmark));
         section.text(
-            "The types are the data set's own. Of twenty groups without any difference, one interval of 95 % leaves out 0 by chance: \
+            "Of twenty groups without any difference, one interval of 95 % leaves out 0 by chance: \
              read a single group with that in mind.",
         );
         groups(section, &by_type);
@@ -47,19 +55,25 @@ pub fn compare_report(a: Side<'_>, b: Side<'_>, found: &[Comparison], seed: u64)
             questions(&mut page, title, chosen, seed);
         }
     }
-    settings(&mut page, a.0, b.0);
+    settings(&mut page, a.evaluation, b.evaluation);
     Ok(page)
 }
 
-fn head(page: &mut Page, a: &Evaluation, b: &Evaluation) {
-    for (name, of) in [("A", a), ("B", b)] {
-        if of.validation_equals_test {
-            page.notice(format!("Validation equals test: {name}'s checkpoint was chosen on what is scored here."));
-        }
-        page.summary(format!("{name}: {}", of.model));
+fn head(page: &mut Page, a: Side<'_>, b: Side<'_>) {
+    let chosen = match (a.evaluation.validation_equals_test, b.evaluation.validation_equals_test) {
+        (true, true) => Some("the checkpoints of A and B were"),
+        (true, false) => Some("the checkpoint of A was"),
+        (false, true) => Some("the checkpoint of B was"),
+        (false, false) => None,
+    };
+    if let Some(chosen) = chosen {
+        page.notice(format!("Validation equals test: {chosen} chosen on what is scored here."));
     }
-    if a.protocol != b.protocol {
+    if a.evaluation.protocol != b.evaluation.protocol {
         page.notice("A and B have vocabularies made in different ways: part of a difference may come from that.");
+    }
+    for (name, side) in [("A", a), ("B", b)] {
+        page.summary(format!("{name}: {} (evaluation in {})", side.evaluation.model, side.place));
     }
     page.summary(
         "Differences are B minus A, in points, question by question. Intervals are bootstrap percentiles; the one over images, which \
@@ -69,21 +83,21 @@ fn head(page: &mut Page, a: &Evaluation, b: &Evaluation) {
 
 fn groups(section: &mut m3ae_report::Section, found: &[&Comparison]) {
     let level = found.first().map_or(0.95, |of| of.level);
-    let [by_image, by_item] = ["images", "questions"].map(|unit| over(level, unit));
+    let by_image = over(level, "images");
     let right = Align::Right;
     let mut table = Table::new([
         ("Questions", Align::Left),
         ("A %", right),
         ("B %", right),
-        ("Difference", right),
+        ("B − A", right),
         (by_image.as_str(), right),
-        (by_item.as_str(), right),
-        ("Only A right", right),
-        ("Only B right", right),
+        ("Told apart?", Align::Left),
+        ("Over questions", right),
+        ("Only A", right),
+        ("Only B", right),
         ("McNemar p", right),
         ("Number", right),
         ("Images", right),
-        ("Told apart?", Align::Left),
     ]);
     let mut rows = Vec::new();
     for of in found {
@@ -94,13 +108,13 @@ fn groups(section: &mut m3ae_report::Section, found: &[&Comparison]) {
             format!("{:.2}", 100.0 * of.b).into(),
             Cell::strong(format!("{:+.2}", 100.0 * difference.value)),
             points(difference.by_image),
+            verdict(of),
             points(difference.by_item),
             of.only_a.to_string().into(),
             of.only_b.to_string().into(),
             if of.mcnemar_p < 1e-3 { "< 0.001".into() } else { format!("{:.3}", of.mcnemar_p).into() },
             difference.items.to_string().into(),
             difference.images.to_string().into(),
-            verdict(of),
         ]);
         let ends = difference.interval().map(|ends| (100.0 * ends.low, 100.0 * ends.high));
         rows.push(Interval { name: of.group.clone(), value: 100.0 * difference.value, ends, group: 0 });
@@ -112,8 +126,8 @@ fn groups(section: &mut m3ae_report::Section, found: &[&Comparison]) {
 fn verdict(of: &Comparison) -> Cell {
     let (text, style) = match (of.distinguishable(), of.difference.value > 0.0) {
         (false, _) => ("no", Style::Faint),
-        (true, true) => ("yes, B is better", Style::Strong),
-        (true, false) => ("yes, A is better", Style::Strong),
+        (true, true) => ("B is better", Style::Strong),
+        (true, false) => ("A is better", Style::Strong),
     };
     Cell::of([Span::new(text, style)])
 }
@@ -175,6 +189,10 @@ mod tests {
     use crate::vqa::tests::predictions;
     use crate::{Bootstrap, Protocol, compare};
 
+    fn side<'a>(evaluation: &'a Evaluation, predictions: &'a [Prediction]) -> Side<'a> {
+        Side { evaluation, predictions, place: "runs/eval/x" }
+    }
+
     #[test]
     fn a_page_tells_groups_types_and_questions_apart() {
         let a_said = predictions(60);
@@ -192,9 +210,10 @@ mod tests {
             of.inputs.insert("data".into(), "same".into());
         }
         let found = compare(&a_said, &b_said, &Bootstrap { resamples: 400, level: 0.95, seed: 0 }).unwrap();
-        let page = compare_report((&a, &a_said), (&b, &b_said), &found, 0).unwrap().html();
+        let page = compare_report(side(&a, &a_said), side(&b, &b_said), &found, 0).unwrap().html();
         for part in [
-            "Validation equals test: B&#39;s checkpoint",
+            "the checkpoint of B was chosen",
+            "evaluation in runs/eval/x",
             "made in different ways",
             "runs/other",
             "cannot be told apart",
@@ -214,7 +233,7 @@ mod tests {
     #[test]
     fn other_questions_make_no_page() {
         let (a, b) = (evaluation(), evaluation());
-        let error = compare_report((&a, &predictions(9)), (&b, &predictions(8)), &[], 0).unwrap_err();
+        let error = compare_report(side(&a, &predictions(9)), side(&b, &predictions(8)), &[], 0).unwrap_err();
         assert!(error.to_string().contains("lacks 1 questions"), "{error}");
     }
 }

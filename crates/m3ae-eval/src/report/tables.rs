@@ -12,7 +12,7 @@ use crate::vqa::{GroupScore, VqaScores};
 const OURS: usize = 0;
 const PUBLISHED: usize = 1;
 
-pub(super) fn vqa(page: &mut Page, scores: &VqaScores, level: f64, numbers: &[PublishedNumber]) {
+pub(super) fn vqa(page: &mut Page, benchmark: &str, scores: &VqaScores, level: f64, numbers: &[PublishedNumber]) {
     let whole: Vec<&GroupScore> = scores.groups().take(scores.groups().count() - scores.by_type.len()).collect();
     let section = page.section("Scores");
     groups(section, &whole, level, numbers);
@@ -23,11 +23,13 @@ pub(super) fn vqa(page: &mut Page, scores: &VqaScores, level: f64, numbers: &[Pu
         return;
     }
     let section = page.section("Scores by type of question");
+    section.text(types_in_words(benchmark));
     let counted: usize = scores.by_type.iter().map(|group| group.score.items).sum();
     if counted > scores.overall.score.items {
-        section.text("The types are the data set's own. A question of several types counts in each of them.");
-    } else {
-        section.text("The types are the data set's own.");
+        section.text("A question of several types counts in each of them.");
+    }
+    if scores.by_type.iter().any(|group| [0, group.score.items].contains(&group.hits)) {
+        section.text("Where all answers of a type are right, or all are wrong, resampling knows no spread: such an interval says nothing.");
     }
     groups(section, &scores.by_type.iter().collect::<Vec<_>>(), level, &[]);
 }
@@ -140,6 +142,17 @@ pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores, level: f64) {
         rows,
     )
     .draw()]);
+}
+
+/// What the types of questions are called, and what that means.
+pub(super) fn types_in_words(benchmark: &str) -> &'static str {
+    match benchmark {
+        "vqa-rad" | "phantom-vqa" => {
+            "The types are the data set's own: ABN abnormality, ATTRIB other attribute, POS position, PRES presence of something."
+        }
+        "slake" => "The types are the data set's own; KG needs knowledge that the image does not show.",
+        _ => "The types are the data set's own.",
+    }
 }
 
 /// Heading of intervals.
