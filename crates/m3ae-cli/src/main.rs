@@ -3,6 +3,7 @@
 mod answer;
 mod backend;
 mod bench;
+mod benchmark;
 mod blocks;
 mod checkpoint;
 mod data;
@@ -28,6 +29,7 @@ use clap::{Parser, Subcommand};
 use answer::AnswerArgs;
 use backend::Backend;
 use bench::BenchArgs;
+use benchmark::BenchmarkArgs;
 use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
 use embed::EmbedArgs;
@@ -63,6 +65,7 @@ enum Command {
     Convert(ConvertArgs),
     Prepare(PrepareArgs),
     Data(DataArgs),
+    Benchmark(BenchmarkArgs),
     Bench(BenchArgs),
 }
 
@@ -81,6 +84,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Pretrain(args) => return training::pretrain(args, cli.backend),
         Command::Finetune(args) => return training::finetune(args, cli.backend),
+        Command::Benchmark(args) => return benchmark::run(args, cli.backend),
         Command::Bench(args) => return bench::run(args, cli.backend),
         Command::Answer(args) => return answer::run(args, &device),
         Command::Retrieve(args) => retrieve::run(args, &device)?,

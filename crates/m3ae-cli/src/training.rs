@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use m3ae_train::{Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
-pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, run as finetune};
+pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, Task, prepare_sets, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
 pub use signals::Stop;
 
