@@ -89,7 +89,10 @@ exit "${STATUS:-0}"
             let output = Command::new(cargo).args(arguments).args(selection).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let lines = String::from_utf8(output.stdout).unwrap();
-            lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect::<std::collections::BTreeSet<String>>()
+            lines
+                .lines()
+                .map(|line| line.trim_end_matches(" (*)").to_owned())
+                .collect::<std::collections::BTreeSet<String>>()
         };
         let binary = features(&["--package", "m3ae-cli", "--edges", "normal,build"]);
         let tests = features(&["--workspace"]);

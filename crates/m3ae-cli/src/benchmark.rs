@@ -59,7 +59,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
     let all = Task::value_variants();
     let mut rows = Vec::new();
     for &task in all.iter().filter(|task| args.only.is_empty() || args.only.contains(task)) {
-        let mut row = Row { task: task.benchmark(), missing: absent(task, args)?, evaluations: Vec::new() };
+        let mut row = Row { task: task.benchmark(), missing: absent(task, &model, args)?, evaluations: Vec::new() };
         if let Some(missing) = &row.missing {
             println!("{}: {missing}", row.task);
         } else {
@@ -107,8 +107,8 @@ impl BenchmarkArgs {
 }
 
 /// What a task lacks, in words; nothing where it can run.
-fn absent(task: Task, args: &BenchmarkArgs) -> Result<Option<String>> {
-    let config = args.config(task, 0, Path::new(""))?;
+fn absent(task: Task, model: &Path, args: &BenchmarkArgs) -> Result<Option<String>> {
+    let config = args.config(task, 0, model)?;
     for set in &config.data.sets {
         let Some(name) = m3ae_data::prepare::SetName::from_name(set) else { continue };
         let file = config.data.prepared.join(format!("{}_train.arrow", name.file_stem()));

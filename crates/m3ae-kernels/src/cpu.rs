@@ -13,9 +13,9 @@ mod vector;
 
 use rayon::prelude::*;
 
+pub(crate) use crate::Activation;
 pub(crate) use matrix::{Mat, MatMut, Output, product, product_here};
 pub(crate) use random::Dropout;
-pub(crate) use crate::Activation;
 pub(crate) use vector::{exp, largest, sum, sum_pairs, vectorized};
 
 /// Rows that one task takes: enough to be worth handing out, few enough to share evenly.

@@ -78,13 +78,7 @@ impl Layer for LayerNorm {
         (tensor(norm.forward(values(&inputs[0])), inputs[0].shape()), ())
     }
 
-    fn backward(
-        &self,
-        inputs: &[FlexTensor],
-        _: &(),
-        gradient: &FlexTensor,
-        _: &[bool],
-    ) -> Vec<Option<FlexTensor>> {
+    fn backward(&self, inputs: &[FlexTensor], _: &(), gradient: &FlexTensor, _: &[bool]) -> Vec<Option<FlexTensor>> {
         let norm = norm::Norm { gamma: values(&inputs[1]), beta: values(&inputs[2]), epsilon: self.epsilon };
         let (x, gamma, beta) = norm.backward(values(&inputs[0]), values(gradient));
         vec![like(&inputs[0], x), like(&inputs[1], gamma), like(&inputs[2], beta)]

@@ -118,12 +118,7 @@ mod route {
     pub(crate) fn attention(_: &Tensor<3>, _: Attention) -> Option<Tensor<3>> {
         None
     }
-    pub(crate) fn mlp(
-        _: &Tensor<3>,
-        _: (Linear, Linear),
-        _: Activation,
-        _: Option<Tensor<3>>,
-    ) -> Option<Tensor<3>> {
+    pub(crate) fn mlp(_: &Tensor<3>, _: (Linear, Linear), _: Activation, _: Option<Tensor<3>>) -> Option<Tensor<3>> {
         None
     }
     pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, _: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {

@@ -129,12 +129,7 @@ pub(crate) fn layer_norm<const D: usize>(x: &Tensor<D>, norm: Norm) -> Option<Te
     run(layer, inputs).map(Tensor::from_dispatch)
 }
 
-pub(crate) fn dropout_add_norm(
-    x: &Tensor<3>,
-    residual: &Tensor<3>,
-    norm: Norm,
-    probability: f64,
-) -> Option<Tensor<3>> {
+pub(crate) fn dropout_add_norm(x: &Tensor<3>, residual: &Tensor<3>, norm: Norm, probability: f64) -> Option<Tensor<3>> {
     if !is_ours(x) {
         return None;
     }
@@ -144,7 +139,6 @@ pub(crate) fn dropout_add_norm(
         norm.gamma.into_dispatch(),
         norm.beta.into_dispatch(),
     ];
-    let layer =
-        layers::DropoutAddNorm { epsilon: norm.epsilon as f32, dropout: dropout(probability, &x.device()) };
+    let layer = layers::DropoutAddNorm { epsilon: norm.epsilon as f32, dropout: dropout(probability, &x.device()) };
     run(layer, inputs).map(Tensor::from_dispatch)
 }

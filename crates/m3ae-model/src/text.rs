@@ -83,12 +83,7 @@ impl BertAttention {
     }
 
     /// As [`forward`](Self::forward), and the probabilities, `[B, heads, Lq, Lk]`.
-    fn forward_with_map(
-        &self,
-        x: Tensor<3>,
-        context: Tensor<3>,
-        bias: Option<Tensor<4>>,
-    ) -> (Tensor<3>, Tensor<4>) {
+    fn forward_with_map(&self, x: Tensor<3>, context: Tensor<3>, bias: Option<Tensor<4>>) -> (Tensor<3>, Tensor<4>) {
         let attention = &self.self_;
         let heads = |x| split_heads(x, attention.heads);
         let Attended { context, probabilities } = attend(

@@ -6,8 +6,8 @@ use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
 use crate::layers::{
-    LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu, split_heads,
-    take_rows,
+    LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu,
+    split_heads, take_rows,
 };
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;

@@ -335,8 +335,13 @@ mod tests {
         let mut parameter = Tensor::<1>::from_data([1.0], &device);
         let (mut expected, mut m, mut v) = (1.0_f64, 0.0, 0.0);
         for (step, gradient) in [(1, 0.5_f64), (2, -0.25)] {
-            parameter =
-                optimizer.update("itm_head.fc.weight".into(), parameter, Tensor::from_data([gradient], &device), 0.5, None);
+            parameter = optimizer.update(
+                "itm_head.fc.weight".into(),
+                parameter,
+                Tensor::from_data([gradient], &device),
+                0.5,
+                None,
+            );
             let rate = 0.1 * 2.0 * 0.5;
             m = 0.9 * m + 0.1 * gradient;
             v = 0.98 * v + 0.02 * gradient * gradient;

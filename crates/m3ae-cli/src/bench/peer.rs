@@ -53,7 +53,8 @@ fn parse(text: &str) -> Result<Turn> {
         }
         let Some((step, rest)) = line.strip_prefix("step ").and_then(|line| line.split_once(": ")) else { continue };
         let seconds = rest.split_once(" s,").and_then(|(seconds, _)| seconds.parse::<f64>().ok());
-        let peak = rest.split_once("peak ").and_then(|(_, peak)| peak.split_once(" GB")).map(|(peak, _)| peak.parse::<f64>());
+        let peak =
+            rest.split_once("peak ").and_then(|(_, peak)| peak.split_once(" GB")).map(|(peak, _)| peak.parse::<f64>());
         let (Some(seconds), Some(Ok(peak))) = (seconds, peak) else { bail!("the peer printed {line:?}") };
         turn.peak = turn.peak.max(Some((peak * 1e9) as u64));
         if step != "0" {

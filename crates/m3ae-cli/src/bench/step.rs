@@ -128,10 +128,12 @@ fn table(measured: &Measured) -> String {
     let rows = [("ours", &measured.ours), ("PyTorch", &measured.theirs)];
     for (name, turns) in rows.into_iter().filter(|(_, turns)| !turns.is_empty()) {
         let all: Vec<f64> = turns.iter().flat_map(|turn| turn.seconds.clone()).collect();
-        let (fastest, slowest) = (all.iter().copied().fold(f64::INFINITY, f64::min), all.iter().copied().fold(0.0, f64::max));
+        let (fastest, slowest) =
+            (all.iter().copied().fold(f64::INFINITY, f64::min), all.iter().copied().fold(0.0, f64::max));
         let (seconds, peak) = summary(turns);
         let parameters = turns.first().map_or(f64::NAN, |turn| turn.parameters);
-        let _ = writeln!(text, "| {name} | {parameters:.1} M | {seconds:.3} | {fastest:.3} | {slowest:.3} | {peak:.2} |");
+        let _ =
+            writeln!(text, "| {name} | {parameters:.1} M | {seconds:.3} | {fastest:.3} | {slowest:.3} | {peak:.2} |");
     }
     if !measured.theirs.is_empty() {
         let ((ours, our_peak), (theirs, their_peak)) = (summary(&measured.ours), summary(&measured.theirs));

@@ -7,10 +7,13 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, VisiblePatches};
+use m3ae_model::{
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, VisiblePatches,
+};
 use m3ae_model::{Precision, with_precision};
 use m3ae_train::{
-    AdamW, AdamWConfig, MaskedTokens, Matching, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step, vqa_loss,
+    AdamW, AdamWConfig, MaskedTokens, Matching, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
+    vqa_loss,
 };
 
 /// What is measured.
@@ -84,7 +87,12 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
         size.image,
         config.vision.patch_size
     );
-    ensure!(size.text <= config.text.max_length(), "--text {}: the text encoder ends at {}", size.text, config.text.max_length());
+    ensure!(
+        size.text <= config.text.max_length(),
+        "--text {}: the text encoder ends at {}",
+        size.text,
+        config.text.max_length()
+    );
     let device = if kind == Kind::Infer { device.clone() } else { device.clone().autodiff() };
     device.seed(0);
     let mut model = config.init(&device)?;
@@ -108,7 +116,9 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
 fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Result<M3ae> {
     let Inputs { image, ids, mask, .. } = inputs;
     let loss = match kind {
-        Kind::Pretrain => pretrain_step(&model, &inputs.pretraining(model.patch_size()))?.total(ObjectiveWeights::default()),
+        Kind::Pretrain => {
+            pretrain_step(&model, &inputs.pretraining(model.patch_size()))?.total(ObjectiveWeights::default())
+        }
         Kind::Finetune | Kind::Infer => {
             let head = model.vqa_head.as_ref().context("a model without vqa head")?;
             let logits = head.forward(model.forward_pooled(image.clone(), ids.clone(), mask.clone()));
@@ -137,7 +147,9 @@ impl Inputs {
     fn new(size: Size, device: &Device) -> Self {
         let Size { batch, image, text, .. } = size;
         let image = Tensor::random([batch, 3, image, image], Distribution::Normal(0.0, 1.0), device);
-        let ids = Tensor::<1, Int>::arange(0..(batch * text) as i64, device).mul_scalar(7919).remainder_scalar(VOCABULARY as i64 - 100);
+        let ids = Tensor::<1, Int>::arange(0..(batch * text) as i64, device)
+            .mul_scalar(7919)
+            .remainder_scalar(VOCABULARY as i64 - 100);
         let ids = ids.add_scalar(5).reshape([batch, text]);
         let mask = ids.ones_like();
         Self { image, ids, mask, size }
@@ -159,7 +171,11 @@ impl Inputs {
             image: self.image.clone(),
             text_ids: self.ids.clone(),
             text_mask: self.mask.clone(),
-            mlm: MaskedTokens { ids: self.ids.clone(), positions: positions.clone(), targets: flat.select(0, positions) },
+            mlm: MaskedTokens {
+                ids: self.ids.clone(),
+                positions: positions.clone(),
+                targets: flat.select(0, positions),
+            },
             visible: VisiblePatches {
                 ids_keep: places.clone().narrow(1, 0, kept),
                 ids_restore: places.clone(),

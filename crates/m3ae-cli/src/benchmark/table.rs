@@ -8,7 +8,9 @@ use super::Row;
 
 /// Markdown: scores in percent, mean over seeds, their range, the interval of one seed, and the published numbers.
 pub fn markdown(model: &str, rows: &[Row]) -> String {
-    let mut text = format!("# Benchmark of {model}\n\nTest splits, in percent. The interval is the 95 % bootstrap over images of the first seed.\n\n");
+    let mut text = format!(
+        "# Benchmark of {model}\n\nTest splits, in percent. The interval is the 95 % bootstrap over images of the first seed.\n\n"
+    );
     text.push_str("| task | score | seeds | mean | lowest to highest | interval | published | protocol |\n|---|---|---|---|---|---|---|---|\n");
     for row in rows {
         for (score, of_first) in row.evaluations.first().map(scores).unwrap_or_default() {
@@ -19,7 +21,9 @@ pub fn markdown(model: &str, rows: &[Row]) -> String {
                 .map(|(_, estimate)| 100.0 * estimate.value)
                 .collect();
             let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+            let (low, high) = values
+                .iter()
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
             let interval = of_first.by_image.as_ref().map_or_else(
                 || "-".to_owned(),
                 |interval| format!("{:.1} to {:.1}", 100.0 * interval.low, 100.0 * interval.high),
@@ -53,7 +57,9 @@ pub fn markdown(model: &str, rows: &[Row]) -> String {
 fn protocol(row: &Row) -> &'static str {
     match row.evaluations.first() {
         Some(evaluation) if evaluation.validation_equals_test => "validation equals test",
-        Some(Evaluation { scores: Scores::Vqa { .. }, protocol: Protocol::Published, .. }) => "vocabulary of all splits",
+        Some(Evaluation { scores: Scores::Vqa { .. }, protocol: Protocol::Published, .. }) => {
+            "vocabulary of all splits"
+        }
         Some(Evaluation { scores: Scores::Vqa { .. }, protocol: Protocol::Clean, .. }) => "vocabulary of train",
         _ => "-",
     }
@@ -72,7 +78,10 @@ fn scores(evaluation: &Evaluation) -> Vec<(String, Estimate)> {
         Scores::Retrieval { scores } => {
             let directions = [("image to text", &scores.image_to_text), ("text to image", &scores.text_to_image)];
             let recalls = directions.into_iter().flat_map(|(name, direction)| {
-                RECALL_AT.into_iter().zip(&direction.recall).map(move |(at, recall)| (format!("{name} R@{at}"), recall.clone()))
+                RECALL_AT
+                    .into_iter()
+                    .zip(&direction.recall)
+                    .map(move |(at, recall)| (format!("{name} R@{at}"), recall.clone()))
             });
             recalls.collect()
         }

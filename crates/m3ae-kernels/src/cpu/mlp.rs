@@ -1,8 +1,6 @@
 //! The feed-forward part of a transformer layer: `w_2 · activation(w_1 · x + b_1) + b_2 (+ residual)`.
 
-use super::{
-    Activation, Mat, MatMut, Output, buffer, by_rows, column_sums, piece, product, start_with,
-};
+use super::{Activation, Mat, MatMut, Output, buffer, by_rows, column_sums, piece, product, start_with};
 
 /// A linear layer's parameters.
 #[derive(Clone, Copy)]

@@ -9,13 +9,7 @@ use crate::AdamWStep;
 const PIECE: usize = 32 * 1024;
 
 /// Updates `parameter`, `first` and `second` in place.
-pub(crate) fn adamw(
-    parameter: &mut [f32],
-    first: &mut [f32],
-    second: &mut [f32],
-    gradient: &[f32],
-    step: &AdamWStep,
-) {
+pub(crate) fn adamw(parameter: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: &AdamWStep) {
     let [beta_1, beta_2, epsilon, rate, correction, kept, scale] =
         [step.beta_1, step.beta_2, step.epsilon, step.rate, step.correction, step.kept, step.scale].map(|x| x as f32);
     let [new_1, new_2] = [1.0 - step.beta_1, 1.0 - step.beta_2].map(|x| x as f32);

@@ -38,7 +38,9 @@ impl Dropout {
         let of_row = self.seed.wrapping_add(row.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let key = mix(of_row as u32) ^ mix((of_row >> 32) as u32 ^ 0x5851_f42d);
         let (threshold, scale) = (self.threshold, self.scale);
-        move |column| if mix(key.wrapping_add((column as u32).wrapping_mul(0x9e37_79b9))) >= threshold { scale } else { 0.0 }
+        move |column| {
+            if mix(key.wrapping_add((column as u32).wrapping_mul(0x9e37_79b9))) >= threshold { scale } else { 0.0 }
+        }
     }
 }
 
