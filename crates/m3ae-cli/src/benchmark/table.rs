@@ -70,10 +70,10 @@ fn scores(evaluation: &Evaluation) -> Vec<(String, Estimate)> {
     match &evaluation.scores {
         Scores::Vqa { scores, .. } => {
             let main = [Some(&scores.overall), scores.closed.as_ref(), scores.open.as_ref()];
-            main.into_iter().flatten().map(|group| (group.name.clone(), group.score.clone())).collect()
+            main.into_iter().flatten().map(|group| (group.name.clone(), group.score)).collect()
         }
         Scores::Classification { scores } => {
-            vec![("accuracy".into(), scores.accuracy.clone()), ("macro-F1".into(), scores.macro_f1.clone())]
+            vec![("accuracy".into(), scores.accuracy), ("macro-F1".into(), scores.macro_f1)]
         }
         Scores::Retrieval { scores } => {
             let directions = [("image to text", &scores.image_to_text), ("text to image", &scores.text_to_image)];
@@ -81,7 +81,7 @@ fn scores(evaluation: &Evaluation) -> Vec<(String, Estimate)> {
                 RECALL_AT
                     .into_iter()
                     .zip(&direction.recall)
-                    .map(move |(at, recall)| (format!("{name} R@{at}"), recall.clone()))
+                    .map(move |(at, recall)| (format!("{name} R@{at}"), *recall))
             });
             recalls.collect()
         }
