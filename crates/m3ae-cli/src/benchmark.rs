@@ -1,168 +1,265 @@
-//! `m3ae benchmark`: the whole medical vision-and-language benchmark from one pre-trained model.
+//! `m3ae benchmark`: every published task at once, from a pre-trained model to one table.
 
-mod table;
+mod data;
+mod task;
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
-use burn::prelude::Device;
-use clap::{Parser, ValueEnum};
-use m3ae_eval::{Evaluation, read_evaluation};
-use m3ae_train::RunConfig;
-use serde::Serialize;
+use anyhow::{Context, Result, bail, ensure};
+use m3ae_eval::{BenchmarkTable, Finished, Without, benchmark_rows};
+use m3ae_report::write_atomic;
+use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
 
 use crate::backend::Backend;
-use crate::eval::{self, EvalArgs};
-use crate::training::{INTERRUPTED, Stop, Task, perform};
+use crate::eval::Benchmark;
+use crate::output::{say, say_error};
+use crate::training::{INTERRUPTED, Stop};
+use crate::{environment, files};
+use data::Found;
+use task::{Runner, Task};
 
-/// Fine-tune and test a pre-trained model on every data set that is here, over several seeds: one table.
+/// The benchmarks, as the paper orders them.
+const ALL: [Benchmark; 6] = [
+    Benchmark::VqaRad,
+    Benchmark::Slake,
+    Benchmark::VqaMed2019,
+    Benchmark::Melinda,
+    Benchmark::Roco,
+    Benchmark::PhantomVqa,
+];
+/// Keys of recipes that the benchmark sets itself.
+const OWN_KEYS: [&str; 5] = ["run.name", "run.directory", "run.seed", "init.checkpoint", "data.prepared"];
+
+/// Fine-tune a pre-trained model on every medical vision-and-language set that is here, score it on the test splits, and put all
+/// scores with intervals beside the published ones: one table, as Markdown and JSON.
+///
+/// Question answering (vqa-rad, slake, vqa-med-2019), classification (melinda), retrieval (roco, zero-shot and fine-tuned) and questions about
+/// the synthetic set (phantom-vqa), each with its recipe in configs/finetune, over seeds. A set is here if its prepared files are, or
+/// its raw folder in its usual place; which are not is listed with where to get them.
+///
+/// The same command again goes on where it was: finished tasks are used again, unfinished ones resumed. SIGINT and SIGTERM save the state,
+/// write the table as far as it is, and end with exit code 75; a task that fails does not stop the others, and makes the exit code 1.
+/// A run keeps its checkpoints (several times the model's size each): --set checkpoint.keep=1 keeps fewer.
 #[derive(Debug, clap::Args)]
 pub struct BenchmarkArgs {
-    /// The pre-trained model: a folder, a file, or a name on the Hugging Face hub
+    /// The pre-trained model: a run's folder, a model folder, a file, or owner/name in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     checkpoint: String,
-    /// Seeds of fine-tuning, from 0
+    /// Seeds of each fine-tuning, from 0
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Only these tasks (can be repeated); by default all whose data is here
-    #[arg(long, value_name = "TASK")]
-    only: Vec<Task>,
-    /// Where runs and results are kept; finished ones are used again, unfinished ones go on
-    #[arg(long, default_value = "runs/benchmark")]
+    /// Only these, with commas between; by default every set that is here
+    #[arg(long, value_delimiter = ',', value_name = "SETS")]
+    sets: Vec<Benchmark>,
+    /// Where runs, evaluations, benchmark.md and benchmark.json are kept
+    #[arg(long, default_value = "runs/benchmark", value_name = "FOLDER")]
     out: PathBuf,
-    /// Change a key of all recipes (can be repeated)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Change a key of every recipe, such as train.devices=4; SET:KEY=VALUE of one set's (can be repeated)
+    #[arg(long = "set", value_name = "[SET:]KEY=VALUE")]
     overrides: Vec<String>,
+    /// Folder of the prepared files
+    #[arg(long, default_value = "data/arrows", value_name = "FOLDER")]
+    prepared: PathBuf,
+    /// The tokenizer's file or folder, for a model that has none beside it
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+    /// Retrieval: only the first so many images, with all their texts
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
     /// Resamples of the intervals, 400 at least
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(400..))]
     resamples: u32,
 }
 
-/// One task with its results.
-#[derive(Debug, Serialize)]
-struct Row {
-    task: &'static str,
-    /// Why there are no results.
-    missing: Option<String>,
-    /// Of each seed.
-    evaluations: Vec<Evaluation>,
-}
-
-/// Runs what is missing, prints the table and writes benchmark.md and benchmark.json.
+/// Runs what is missing and writes the table.
 pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
-    let stop = Stop::on_signal()?;
-    let device = backend.device()?;
-    let model = m3ae_weights::resolve(&args.checkpoint)
-        .with_context(|| format!("--checkpoint {} names no model", args.checkpoint))?;
-    let all = Task::value_variants();
-    let mut rows = Vec::new();
-    for &task in all.iter().filter(|task| args.only.is_empty() || args.only.contains(task)) {
-        let mut row = Row { task: task.benchmark(), missing: absent(task, &model, args)?, evaluations: Vec::new() };
-        if let Some(missing) = &row.missing {
-            println!("{}: {missing}", row.task);
-        } else {
-            for seed in 0..args.seeds {
-                let Some(evaluation) = one(task, seed, &model, args, backend, &device, &stop)? else {
-                    println!("stopped; the same command goes on");
-                    return Ok(ExitCode::from(INTERRUPTED));
-                };
-                row.evaluations.push(evaluation);
+    let model = model_path(&args.checkpoint)?;
+    let weights = files::hash(Checkpoint::open(&model)?.path())?.to_hex().to_string();
+    check_out(&args.out, &weights)?;
+    let runner = Runner {
+        args,
+        backend,
+        model: model.display().to_string(),
+        weights: weights.clone(),
+        stop: Stop::on_signal()?,
+    };
+    let (tasks, missing) = plan(args)?;
+    for task in &tasks {
+        // A mistake in a recipe is found before the first one is trained.
+        task.check(&runner)?;
+    }
+    let mut environment = environment::facts(&[backend.device()?]);
+    environment.insert(
+        "changes of recipes",
+        if args.overrides.is_empty() { "none".into() } else { args.overrides.join(", ") },
+    );
+    let mut table = BenchmarkTable {
+        version: 1,
+        model: args.checkpoint.clone(),
+        weights,
+        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        seeds: args.seeds,
+        complete: false,
+        rows: Vec::new(),
+        unfinished: tasks.iter().map(Task::title).collect(),
+        failed: Vec::new(),
+        missing,
+    };
+    announce(&table);
+    write(&table, &args.out)?;
+    let mut finished: Vec<Finished> = Vec::new();
+    for (number, task) in tasks.iter().enumerate() {
+        say!("\n== {} ({} of {})", task.title(), number + 1, tasks.len());
+        let done = match task.perform(&runner) {
+            // Whatever failed then, it was asked to stop.
+            Ok(None) => break,
+            Err(_) if runner.stop.is_set() => break,
+            Ok(Some(done)) => Ok(done),
+            Err(error) => Err(error),
+        };
+        table.unfinished.retain(|title| *title != task.title());
+        match done {
+            Ok(done) => {
+                finished.push(done);
+                table.rows = benchmark_rows(&finished);
+            }
+            Err(error) => {
+                say_error!("error: {}: {error:#}", task.title());
+                table.failed.push(Without { what: task.title(), why: format!("{error:#}") });
             }
         }
-        rows.push(row);
+        table.complete = table.unfinished.is_empty() && table.failed.is_empty();
+        write(&table, &args.out)?;
     }
+    say!("\n{}", table.markdown());
+    say!("{}", args.out.join("benchmark.md").display());
+    Ok(match (table.unfinished.is_empty(), table.failed.is_empty()) {
+        (false, _) => ExitCode::from(INTERRUPTED),
+        (true, false) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+    })
+}
+
+/// The model's file or folder; of a run's folder, its model.
+fn model_path(checkpoint: &str) -> Result<PathBuf> {
+    let path = resolve(checkpoint).with_context(|| format!("--checkpoint {checkpoint}"))?;
+    let inside = path.join("model");
+    Ok(if inside.join(CONFIG_FILE).is_file() && !path.join(CONFIG_FILE).is_file() { inside } else { path })
+}
+
+/// A folder's results are of one model.
+fn check_out(out: &Path, weights: &str) -> Result<()> {
+    let path = out.join("benchmark.json");
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = files::text(&path)?;
+    let found: serde_json::Value = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not a benchmark's; name another folder with --out", path.display()))?;
+    let was = found["weights"].as_str().unwrap_or_default();
     ensure!(
-        rows.iter().any(|row| row.missing.is_none()),
-        "none of the data sets is here; datasets/README.md says where they come from"
+        was == weights,
+        "{} holds the benchmark of another model, {} (weights {}, not {}): name another folder with --out",
+        out.display(),
+        found["model"].as_str().unwrap_or("of no name"),
+        was.get(..12).unwrap_or(was),
+        &weights[..12]
     );
-    let text = table::markdown(&args.checkpoint, &rows);
-    print!("\n{text}");
-    fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = args.out.join(name);
-        m3ae_report::write_atomic(&path, bytes).with_context(|| path.display().to_string())
-    };
-    write("benchmark.md", text.as_bytes())?;
-    write("benchmark.json", &serde_json::to_vec_pretty(&rows)?)?;
-    println!("\n{}", args.out.join("benchmark.md").display());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-impl BenchmarkArgs {
-    fn config(&self, task: Task, seed: u64, model: &Path) -> Result<RunConfig> {
-        let text = |value: String| toml::Value::from(value).to_string();
-        let mut overrides = vec![format!("init.checkpoint={}", text(model.display().to_string()))];
-        overrides.extend(self.overrides.iter().cloned());
-        // Last: nothing overrules where a run is kept.
-        overrides.extend([
-            format!("run.name={}", text(format!("{}-{seed}", task.benchmark()))),
-            format!("run.directory={}", text(self.out.display().to_string())),
-            format!("run.seed={seed}"),
-        ]);
-        let (origin, recipe) = task.recipe();
-        Ok(RunConfig::parse(recipe, origin, &overrides)?)
-    }
-}
-
-/// What a task lacks, in words; nothing where it can run.
-fn absent(task: Task, model: &Path, args: &BenchmarkArgs) -> Result<Option<String>> {
-    let config = args.config(task, 0, model)?;
-    for set in &config.data.sets {
-        let Some(name) = m3ae_data::prepare::SetName::from_name(set) else { continue };
-        let file = config.data.prepared.join(format!("{}_train.arrow", name.file_stem()));
-        if !file.is_file() && !name.default_raw().is_dir() {
-            return Ok(Some(format!(
-                "neither {} nor the raw set in {} is here; datasets/README.md says where it comes from",
-                file.display(),
-                name.default_raw().display()
-            )));
+/// What is to be run, and which sets are not here.
+fn plan(args: &BenchmarkArgs) -> Result<(Vec<Task>, Vec<Without>)> {
+    let wanted = |benchmark: &Benchmark| args.sets.is_empty() || args.sets.contains(benchmark);
+    let (mut here, mut missing) = (Vec::new(), Vec::new());
+    for benchmark in ALL.into_iter().filter(wanted) {
+        match data::look(benchmark, &args.prepared) {
+            Found::Here => here.push(benchmark),
+            Found::Missing(why) => missing.push(Without { what: benchmark.name().to_owned(), why }),
         }
     }
-    Ok(None)
+    if let (false, [_, ..]) = (args.sets.is_empty(), missing.as_slice()) {
+        let lines: Vec<String> = missing.iter().map(|set| format!("\n  {}: {}", set.what, set.why)).collect();
+        bail!("--sets names sets that are not here:{}", lines.concat());
+    }
+    let mut tasks = Vec::new();
+    if here.contains(&Benchmark::Roco) {
+        tasks.push(Task { benchmark: Benchmark::Roco, seed: None });
+    }
+    // A whole table of one seed first, then of the next.
+    for seed in 0..args.seeds {
+        tasks.extend(here.iter().map(|&benchmark| Task { benchmark, seed: Some(seed) }));
+    }
+    Ok((tasks, missing))
 }
 
-/// One seed of a task, trained and scored; what is done is read. `None` when it was asked to stop.
-fn one(
-    task: Task,
-    seed: u64,
-    model: &Path,
-    args: &BenchmarkArgs,
-    backend: Backend,
-    device: &Device,
-    stop: &Stop,
-) -> Result<Option<Evaluation>> {
-    let config = args.config(task, seed, model)?;
-    let out = config.folder().join("eval");
-    let result = out.join("eval.json");
-    if result.is_file() {
-        println!("{} is done: {}", config.run.name, result.display());
-        return Ok(Some(read_evaluation(&result)?));
+fn announce(table: &BenchmarkTable) {
+    say!("{}: {} tasks", table.model, table.unfinished.len());
+    say!("to be run: {}", table.unfinished.join("; "));
+    for Without { what, why } in &table.missing {
+        say!("not here: {what}: {why}");
     }
-    crate::training::prepare_sets(&config)?;
-    let finished = config.folder().join("model");
-    if !finished.is_dir() && perform(&config, backend, stop)?.is_none() {
-        return Ok(None);
-    }
-    eval::run(&evaluation(task, &config, &finished, &out, args.resamples)?, device)
-        .with_context(|| format!("scoring {}", finished.display()))?;
-    Ok(Some(read_evaluation(&result)?))
 }
 
-/// As typed: `m3ae eval <benchmark> --checkpoint <run>/model --out <run>/eval`.
-fn evaluation(task: Task, config: &RunConfig, model: &Path, out: &Path, resamples: u32) -> Result<EvalArgs> {
-    #[derive(Parser)]
-    struct Typed {
-        #[command(flatten)]
-        args: EvalArgs,
+/// Writes both files, each whole or not at all.
+fn write(table: &BenchmarkTable, out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    write_atomic(&out.join("benchmark.md"), table.markdown().as_bytes())?;
+    let mut json = serde_json::to_vec_pretty(table)?;
+    json.push(b'\n');
+    Ok(write_atomic(&out.join("benchmark.json"), &json)?)
+}
+
+/// The changes of one benchmark's recipe, without the set's name.
+fn changes_of(benchmark: Benchmark, overrides: &[String]) -> Result<Vec<String>> {
+    let mut changes = Vec::new();
+    for option in overrides {
+        let key = option.split('=').next().unwrap_or_default();
+        let change = match key.split_once(':') {
+            None => option.as_str(),
+            Some((set, _)) => {
+                let known = ALL.iter().any(|benchmark| benchmark.name() == set);
+                ensure!(
+                    known,
+                    "--set {option}: there is no set {set:?}; it is one of {}",
+                    ALL.map(Benchmark::name).join(", ")
+                );
+                if set != benchmark.name() {
+                    continue;
+                }
+                &option[set.len() + 1..]
+            }
+        };
+        let key = change.split('=').next().unwrap_or_default().trim();
+        ensure!(
+            !OWN_KEYS.contains(&key),
+            "--set {option}: the benchmark sets {key} itself; see --out, --seeds, --checkpoint, --prepared"
+        );
+        changes.push(change.to_owned());
     }
-    let mut words: Vec<std::ffi::OsString> = vec!["eval".into(), task.benchmark().into()];
-    words.extend(["--checkpoint".into(), model.into(), "--out".into(), out.into()]);
-    words.extend(["--resamples".into(), resamples.to_string().into()]);
-    match &config.data.phantom {
-        Some(folder) => words.extend(["--raw".into(), folder.into()]),
-        None => words.extend(["--prepared".into(), config.data.prepared.clone().into()]),
+    Ok(changes)
+}
+
+/// What a result follows from, beside what every evaluation records.
+type Inputs = BTreeMap<String, String>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_for_all_sets_or_for_one() {
+        let overrides =
+            ["train.epochs=1", "slake:train.epochs=2", "slake:data.note=a:b", "log.every=5"].map(String::from);
+        assert_eq!(changes_of(Benchmark::VqaRad, &overrides).unwrap(), ["train.epochs=1", "log.every=5"]);
+        let of_slake = ["train.epochs=1", "train.epochs=2", "data.note=a:b", "log.every=5"];
+        assert_eq!(changes_of(Benchmark::Slake, &overrides).unwrap(), of_slake);
+        let refused = |option: &str| changes_of(Benchmark::Slake, &[option.to_owned()]).unwrap_err().to_string();
+        assert!(refused("slack:train.epochs=2").contains("it is one of vqa-rad, slake"));
+        assert!(refused("run.seed=2").contains("sets run.seed itself"));
+        // A colon in a value is the value's.
+        assert!(changes_of(Benchmark::Slake, &["init.text=c:/x".to_owned()]).is_ok());
     }
-    Ok(Typed::try_parse_from(words)?.args)
 }

@@ -1,11 +1,13 @@
-//! `m3ae embed`: features of images, texts and pairs of them, as safetensors.
+//! `m3ae embed`: features of images, texts and pairs of them, as safetensors or NumPy files.
+
+mod npy;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
-use m3ae::{Model, open_image};
+use m3ae::open_image;
 use m3ae_report::write_atomic;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -29,7 +31,9 @@ pub struct EmbedArgs {
     /// Fuse image i with text i too: tensor `pairs` [n, 2D], pooled text and pooled image
     #[arg(long)]
     pairs: bool,
-    /// The file to write; its metadata name what each row is of
+    /// The file to write. FILE.safetensors holds all tensors, and its metadata name what each row is of. FILE.npy (NumPy) holds one
+    /// matrix: of several kinds, each has a file of its own, FILE-images.npy, FILE-texts.npy, FILE-pairs.npy; FILE.rows.json names
+    /// what each row is of
     #[arg(long, value_name = "FILE", default_value = "features.safetensors")]
     out: PathBuf,
 }
@@ -44,6 +48,7 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
     if let Some(path) = &args.texts {
         texts.extend(files::lines(path)?);
     }
+    let format = Format::of(&args.out)?;
     ensure!(!(images.is_empty() && texts.is_empty()), "name what to embed, with --image, --text or --texts");
     ensure!(
         !args.pairs || images.len() == texts.len(),
@@ -70,31 +75,71 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
     }
     let text_rows = model.embed_texts(&texts)?;
     let names: Vec<String> = images.iter().map(|path| path.display().to_string()).collect();
-    let metadata = HashMap::from([
-        ("model".to_owned(), model_name(&model)),
-        ("images".to_owned(), serde_json::to_string(&names)?),
-        ("texts".to_owned(), serde_json::to_string(&texts)?),
-    ]);
+    let model_name = model.path().display().to_string();
     let matrices = [("images", image_rows), ("texts", text_rows), ("pairs", pair_rows)];
     let matrices: Vec<_> = matrices.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
-    save(&args.out, &matrices, metadata)?;
+    let written = match format {
+        Format::Safetensors => {
+            let metadata = HashMap::from([
+                ("model".to_owned(), model_name),
+                ("images".to_owned(), serde_json::to_string(&names)?),
+                ("texts".to_owned(), serde_json::to_string(&texts)?),
+            ]);
+            save(&args.out, &matrices, metadata)?;
+            vec![args.out.clone()]
+        }
+        Format::Npy => save_npy(
+            &args.out,
+            &matrices,
+            &serde_json::json!({ "model": model_name, "images": names, "texts": texts }),
+        )?,
+    };
     for (name, rows) in &matrices {
         println!("{name} [{}, {}]", rows.len(), rows[0].len());
     }
-    println!("{}", args.out.display());
+    written.iter().for_each(|path| println!("{}", path.display()));
     Ok(())
 }
 
-fn model_name(model: &Model) -> String {
-    model.path().display().to_string()
+/// What features are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Safetensors,
+    Npy,
+}
+
+impl Format {
+    /// By the file's ending.
+    fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("safetensors") => Ok(Self::Safetensors),
+            Some("npy") => Ok(Self::Npy),
+            _ => bail!("--out {}: name a file that ends in .safetensors, or in .npy for NumPy", path.display()),
+        }
+    }
+}
+
+/// Writes a file for each matrix, and one that names the rows; gives their paths.
+fn save_npy(out: &Path, matrices: &[(&str, Vec<Vec<f32>>)], rows: &serde_json::Value) -> Result<Vec<PathBuf>> {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let mut written = Vec::new();
+    for (name, matrix) in matrices {
+        let path = match matrices.len() {
+            1 => out.to_owned(),
+            _ => out.with_file_name(format!("{stem}-{name}.npy")),
+        };
+        write_atomic(&path, &npy::encode(matrix))?;
+        written.push(path);
+    }
+    let names = out.with_file_name(format!("{stem}.rows.json"));
+    write_atomic(&names, &serde_json::to_vec_pretty(rows)?)?;
+    written.push(names);
+    Ok(written)
 }
 
 /// Writes matrices of rows of equal length as float32, whole or not at all.
-pub fn save(
-    path: &std::path::Path,
-    matrices: &[(&str, Vec<Vec<f32>>)],
-    metadata: HashMap<String, String>,
-) -> Result<()> {
+pub fn save(path: &Path, matrices: &[(&str, Vec<Vec<f32>>)], metadata: HashMap<String, String>) -> Result<()> {
     let bytes: Vec<Vec<u8>> = matrices
         .iter()
         .map(|(_, rows)| rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect())

@@ -72,12 +72,14 @@ impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(held) => held.write(bytes),
-            None => io::stderr().write(bytes),
+            // Where nobody reads them, warnings are in the log file still.
+            None => Ok(io::stderr().write(bytes).unwrap_or(bytes.len())),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

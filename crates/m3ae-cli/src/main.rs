@@ -14,6 +14,7 @@ mod files;
 mod logging;
 mod memory;
 mod model;
+mod output;
 mod parity;
 mod prepare;
 mod prepared;
@@ -34,6 +35,7 @@ use checkpoint::{ConvertArgs, InfoArgs};
 use data::DataArgs;
 use embed::EmbedArgs;
 use eval::EvalArgs;
+use output::say_error;
 use parity::ParityArgs;
 use prepare::PrepareArgs;
 use reconstruct::ReconstructArgs;
@@ -65,27 +67,37 @@ enum Command {
     Convert(ConvertArgs),
     Prepare(PrepareArgs),
     Data(DataArgs),
-    Benchmark(BenchmarkArgs),
     Bench(BenchArgs),
+    Benchmark(BenchmarkArgs),
 }
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say_error!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
+impl Command {
+    /// Whether it trains, which a closed output must not end without saving.
+    fn trains(&self) -> bool {
+        matches!(self, Self::Pretrain(_) | Self::Finetune(_) | Self::Bench(_) | Self::Benchmark(_))
+    }
+}
+
 fn run(cli: &Cli) -> Result<ExitCode> {
+    if !cli.command.trains() {
+        output::end_with_reader()?;
+    }
     let device = cli.backend.device()?;
     match &cli.command {
         Command::Pretrain(args) => return training::pretrain(args, cli.backend),
         Command::Finetune(args) => return training::finetune(args, cli.backend),
-        Command::Benchmark(args) => return benchmark::run(args, cli.backend),
         Command::Bench(args) => return bench::run(args, cli.backend),
+        Command::Benchmark(args) => return benchmark::run(args, cli.backend),
         Command::Answer(args) => return answer::run(args, &device),
         Command::Retrieve(args) => retrieve::run(args, &device)?,
         Command::Reconstruct(args) => reconstruct::run(args, &device)?,

@@ -19,7 +19,7 @@ pub struct ModelArgs {
 }
 
 /// What a model's files do not say, or say otherwise.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelOptions {
     /// The tokenizer's file or folder, for models that have none beside them
     #[arg(long, value_name = "PATH")]

@@ -16,11 +16,12 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use m3ae_train::{Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
-pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, Task, prepare_sets, run as finetune};
+pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
 pub use signals::Stop;
 
 use crate::backend::Backend;
+use crate::output::{say, say_error};
 use crate::{environment, logging, memory};
 use lines::Lines;
 use telemetry::{Telemetry, write_report};
@@ -75,7 +76,7 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
             devices.len()
         );
     }
-    println!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
+    say!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
     let run = if args.resume {
         resume(config, &setup, &devices, &args.allow_change)?
     } else {
@@ -109,15 +110,15 @@ fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &[Device], allow
     let reopen = || RunFolder::reopen(config);
     let found = find_checkpoint(&config.folder())?;
     for (path, problem) in &found.damaged {
-        eprintln!("{} is damaged and passed over: {problem}", path.display());
+        say_error!("{} is damaged and passed over: {problem}", path.display());
     }
     match &found.checkpoint {
         Some(checkpoint) => {
-            println!("resuming from {}", checkpoint.path.display());
+            say!("resuming from {}", checkpoint.path.display());
             Ok(Run::resume(config, setup, devices, reopen, checkpoint, allowed)?)
         }
         None if found.damaged.is_empty() => {
-            println!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
+            say!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
             Ok(Run::begin(config, setup, devices, reopen)?)
         }
         // To start anew silently would hide that something destroys checkpoints.
@@ -152,31 +153,32 @@ fn report(summary: &Summary) {
     let Summary { progress, test, .. } = summary;
     if let (Some(untrained), Some(trained)) = (&progress.untrained, &progress.trained) {
         let best = progress.best.as_ref().filter(|best| best.step != progress.step);
-        print!("\n{:<34} {:>10} {:>10}", "validation", "untrained", "trained");
-        println!("{}", best.map_or_else(String::new, |best| format!(" {:>15}", format!("best, step {}", best.step))));
+        let column = best.map_or_else(String::new, |best| format!(" {:>15}", format!("best, step {}", best.step)));
+        say!("\n{:<34} {:>10} {:>10}{column}", "validation", "untrained", "trained");
         for (name, after) in trained.iter() {
-            print!("{:<34} {:>10.4} {after:>10.4}", describe(name), untrained.get(name).unwrap_or(f64::NAN));
+            let before = untrained.get(name).unwrap_or(f64::NAN);
             let best = best.and_then(|best| best.metrics.get(name));
-            println!("{}", best.map_or_else(String::new, |value| format!(" {value:>15.4}")));
+            let column = best.map_or_else(String::new, |value| format!(" {value:>15.4}"));
+            say!("{:<34} {before:>10.4} {after:>10.4}{column}", describe(name));
         }
     }
     if let Some(test) = test {
-        println!("\n{:<34} {:>10}", "test, best weights", "");
-        test.iter().for_each(|(name, value)| println!("{:<34} {value:>10.4}", describe(name)));
+        say!("\n{:<34} {:>10}", "test, best weights", "");
+        test.iter().for_each(|(name, value)| say!("{:<34} {value:>10.4}", describe(name)));
     }
     let speed = progress.samples as f64 / progress.seconds.max(f64::MIN_POSITIVE);
-    println!("\n{speed:.1} samples/s in training{}", memory::peak_sentence());
+    say!("\n{speed:.1} samples/s in training{}", memory::peak_sentence());
     match progress.skipped.as_slice() {
-        [] => println!("all samples were usable"),
+        [] => say!("all samples were usable"),
         skipped => {
-            println!("{} samples left out (all in skipped.txt):", skipped.len());
-            skipped.iter().take(5).for_each(|skipped| println!("  {skipped}"));
+            say!("{} samples left out (all in skipped.txt):", skipped.len());
+            skipped.iter().take(5).for_each(|skipped| say!("  {skipped}"));
         }
     }
     let folder = summary.folder.display();
     match summary.complete {
-        true => println!("weights, metrics and pictures: {folder} (open report.html)"),
-        false => println!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
+        true => say!("weights, metrics and pictures: {folder} (open report.html)"),
+        false => say!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Question {
     pub targets: Vec<(usize, f32)>,
     /// Whether it is a closed question (yes or no, one of two); else an open one.
     pub closed: bool,
+    /// What it is about, where the file says so; several types have commas between.
+    pub question_type: Option<String>,
 }
 
 /// The questions of a file.
@@ -49,10 +51,12 @@ pub fn read_questions_arrow(path: &Path) -> Result<QuestionSet, DataError> {
     let file = open(path, Kind::Questions)?;
     let vocabulary = file.vocabulary()?;
     let classes = vocabulary.as_ref().map_or(usize::MAX, Vocabulary::len);
+    let types = file.question_types()?;
     let mut ids = Ids::new(path);
     let mut questions = Vec::new();
     for number in 0..file.len() {
         let row = file.questions(number)?;
+        let types = types.get(row.image_id).filter(|types| types.len() == row.questions.len());
         for (i, question) in row.questions.iter().enumerate() {
             let mut targets = Vec::with_capacity(row.answer_labels[i].len());
             for (&label, &score) in row.answer_labels[i].iter().zip(&row.answer_scores[i]) {
@@ -69,6 +73,7 @@ pub fn read_questions_arrow(path: &Path) -> Result<QuestionSet, DataError> {
                 answers: row.answers[i].iter().map(|&answer| answer.to_owned()).collect(),
                 targets,
                 closed: row.answer_types[i] == 0,
+                question_type: types.map(|types| types[i].clone()).filter(|of| !of.is_empty()),
             });
         }
     }
@@ -218,7 +223,7 @@ impl<'a> Ids<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrow::{ArrowWriter, LABELS_KEY, Row, RowData, VOCABULARY_KEY};
+    use crate::arrow::{ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, RowData, VOCABULARY_KEY};
     use std::collections::BTreeMap;
 
     fn write(path: &Path, kind: Kind, metadata: &[(&str, &str)], rows: Vec<RowData>) {
@@ -257,6 +262,24 @@ mod tests {
         assert_eq!(shared_vocabulary(&[&set]).unwrap().answers(), ["yes"]);
         let error = read_classes_arrow(&path).unwrap_err().to_string();
         assert!(error.contains("holds questions, not classes"), "{error}");
+    }
+
+    #[test]
+    fn question_types_are_those_of_the_image_and_nothing_where_they_are_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let types = |name: &str, metadata: &[(&str, &str)]| {
+            let path = folder.path().join(name);
+            write(&path, Kind::Questions, metadata, vec![question(&["yes"], &[0])]);
+            read_questions_arrow(&path).map(|mut set| set.questions.remove(0).question_type)
+        };
+        let told = types("told.arrow", &[(QUESTION_TYPES_KEY, r#"{"x.png": ["ORGAN,PLANE"]}"#)]);
+        assert_eq!(told.unwrap().as_deref(), Some("ORGAN,PLANE"));
+        assert_eq!(types("empty.arrow", &[(QUESTION_TYPES_KEY, r#"{"x.png": [""]}"#)]).unwrap(), None);
+        // Of another number of questions: it would be a guess which is which.
+        assert_eq!(types("other.arrow", &[(QUESTION_TYPES_KEY, r#"{"x.png": ["A", "B"]}"#)]).unwrap(), None);
+        assert_eq!(types("none.arrow", &[]).unwrap(), None);
+        let error = types("bad.arrow", &[(QUESTION_TYPES_KEY, "[]")]).unwrap_err().to_string();
+        assert!(error.contains("bad.arrow") && error.contains(QUESTION_TYPES_KEY), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whether two runs differ, question by question.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,15 @@ use crate::bootstrap::{Bootstrap, Clusters, Estimate};
 use crate::error::EvalError;
 use crate::vqa::{AnswerType, Prediction, check};
 
+/// The group of all questions.
+pub(crate) const OVERALL: &str = "overall";
 /// Ids that an error names.
 const NAMED_IDS: usize = 5;
 
 /// Two runs on the same questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `overall`, `closed` or `open`.
+    /// `overall`, `closed`, `open` or a type of questions.
     pub group: String,
     /// Mean score of the first run.
     pub a: f64,
@@ -72,7 +74,8 @@ fn p_value(p: f64) -> String {
     if p < 1e-3 { "< 0.001".to_owned() } else { format!("= {p:.3}") }
 }
 
-/// Compares two runs on the same questions, matched by question id: overall, closed and open.
+/// Compares two runs on the same questions, matched by question id: overall, closed and open, and by type of question. Groups that
+/// hold every question are left out but for the first.
 ///
 /// # Errors
 /// The questions differ (the first ids are named), or their right answers do, or one run's predictions are not sound.
@@ -81,9 +84,8 @@ pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Res
     check(a)?;
     check(b)?;
     let pairs = pair(a, b)?;
-    let group = |name: &str, of: Option<AnswerType>| -> Option<Comparison> {
-        let member = |pair: &&(&Prediction, &Prediction)| of.is_none_or(|of| pair.0.answer_type == of);
-        let members: Vec<&(&Prediction, &Prediction)> = pairs.iter().filter(member).collect();
+    let group = |name: &str, member: &dyn Fn(&Prediction) -> bool| -> Option<Comparison> {
+        let members: Vec<&(&Prediction, &Prediction)> = pairs.iter().filter(|pair| member(pair.0)).collect();
         let mean = |score: fn(&(&Prediction, &Prediction)) -> f64| {
             members.iter().map(|pair| score(pair)).sum::<f64>() / members.len() as f64
         };
@@ -91,7 +93,7 @@ pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Res
         let clusters = Clusters::new(members.iter().map(|(a, _)| a.image_id.as_str()));
         let only_a = members.iter().filter(|(a, b)| a.hit() && !b.hit()).count();
         let only_b = members.iter().filter(|(a, b)| b.hit() && !a.hit()).count();
-        (!members.is_empty()).then(|| Comparison {
+        (!members.is_empty() && (name == OVERALL || members.len() < pairs.len())).then(|| Comparison {
             group: name.to_owned(),
             a: mean(|pair| pair.0.score),
             b: mean(|pair| pair.1.score),
@@ -102,12 +104,18 @@ pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Res
             mcnemar_p: exact_mcnemar(only_a, only_b),
         })
     };
-    let groups = [("overall", None), ("closed", Some(AnswerType::Closed)), ("open", Some(AnswerType::Open))];
-    Ok(groups.into_iter().filter_map(|(name, of)| group(name, of)).collect())
+    let closed = |prediction: &Prediction| prediction.answer_type == AnswerType::Closed;
+    let parts = [group(OVERALL, &|_| true), group("closed", &closed), group("open", &|prediction| !closed(prediction))];
+    let types: BTreeSet<&str> = pairs.iter().flat_map(|(a, _)| a.types()).collect();
+    let by_type = types.into_iter().filter_map(|of| group(of, &|prediction| prediction.types().any(|own| own == of)));
+    Ok(parts.into_iter().flatten().chain(by_type).collect())
 }
 
 /// The same questions of both runs, in the order of the first.
-fn pair<'a>(a: &'a [Prediction], b: &'a [Prediction]) -> Result<Vec<(&'a Prediction, &'a Prediction)>, EvalError> {
+pub(crate) fn pair<'a>(
+    a: &'a [Prediction],
+    b: &'a [Prediction],
+) -> Result<Vec<(&'a Prediction, &'a Prediction)>, EvalError> {
     let by_id = |list: &'a [Prediction]| -> HashMap<i64, &'a Prediction> {
         list.iter().map(|prediction| (prediction.question_id, prediction)).collect()
     };
@@ -209,7 +217,20 @@ mod tests {
         assert!(!unclear[0].distinguishable() && unclear[0].mcnemar_p > 0.05, "{unclear:?}");
         assert!(unclear[0].sentence("old", "new").contains("old and new cannot be told apart"));
         let names: Vec<&str> = clear.iter().map(|comparison| comparison.group.as_str()).collect();
-        assert_eq!(names, ["overall", "closed", "open"]);
+        assert_eq!(names, ["overall", "closed", "open", "modality", "organ"]);
+        assert_eq!(
+            clear[3].difference.items,
+            a.iter().filter(|p| p.question_type.as_deref() == Some("modality")).count()
+        );
+    }
+
+    #[test]
+    fn a_group_that_holds_every_question_is_not_told_twice() {
+        let mut a = predictions(20);
+        a.iter_mut().for_each(|prediction| prediction.answer_type = AnswerType::Open);
+        a.iter_mut().for_each(|prediction| prediction.question_type = None);
+        let names: Vec<String> = compare(&a, &a, &QUICK).unwrap().into_iter().map(|of| of.group).collect();
+        assert_eq!(names, ["overall"]);
     }
 
     #[test]

@@ -30,10 +30,13 @@
 //! | calibration | [`calibration`] | equal-width bins, closed on the right; weights by count |
 //! | classification | [`classification_scores`] | macro-F1 over classes that occur as truth or prediction; 0/0 is 0 |
 //! | retrieval | [`retrieval_scores`] | ties count against the model |
-//! | two runs | [`compare`] | paired bootstrap of the difference, exact McNemar test |
+//! | two runs | [`compare()`] | paired bootstrap of the difference, exact McNemar test |
+//! | several tasks over seeds | [`benchmark_rows`] | mean, deviation over seeds, each seed's interval, published numbers |
 //!
-//! [`Evaluation`] is what `eval.json` holds, [`write_predictions`] writes `predictions.jsonl`, and [`eval_report`] makes the page.
+//! [`Evaluation`] is what `eval.json` holds, [`write_predictions`] writes `predictions.jsonl`, [`eval_report`] makes the page, and [`compare_report`] that of
+//! two evaluations.
 
+mod benchmark;
 mod bootstrap;
 mod calibration;
 mod classification;
@@ -48,16 +51,17 @@ mod retrieval;
 mod test_data;
 mod vqa;
 
+pub use benchmark::{BenchmarkRow, BenchmarkTable, Finished, RunScore, Without, benchmark_rows};
 pub use bootstrap::{Bootstrap, Estimate, Interval};
 pub use calibration::{CALIBRATION_BINS, Calibration, ReliabilityBin, calibration};
 pub use classification::{ClassScore, ClassificationScores, Labelled, classification_scores};
 pub use compare::{Comparison, compare, exact_mcnemar};
 pub use confusion::Confusion;
 pub use error::EvalError;
-pub use published::{PUBLISHED, PublishedNumber, PublishedSource, published};
+pub use published::{Comparability, PUBLISHED, PublishedNumber, PublishedSource, comparability, published};
 pub use record::{
     Evaluation, Protocol, Scores, read_evaluation, read_predictions, write_evaluation, write_predictions,
 };
-pub use report::{Case, choose_cases, eval_report};
+pub use report::{Case, choose_cases, compare_report, eval_report};
 pub use retrieval::{RECALL_AT, RetrievalDirection, RetrievalScores, ScoreMatrix, retrieval_scores};
 pub use vqa::{AnswerType, GroupScore, Prediction, VqaScores, vqa_scores};

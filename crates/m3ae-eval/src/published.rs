@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::record::{Evaluation, Protocol, Scores};
+
 /// Published results on one benchmark, in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PublishedNumber {
@@ -78,6 +80,9 @@ const PROTOCOLS: [(&str, &str); 4] = [
     ("melinda", "Accuracy over the 7 classes of p_meth_label."),
 ];
 
+/// The label column of MELINDA that published numbers are of.
+const PUBLISHED_LABEL: &str = "p_meth_label";
+
 /// The published numbers of a benchmark, paper first, and how they were made. Empty for a benchmark that has none.
 #[must_use]
 pub fn published(benchmark: &str) -> (Vec<PublishedNumber>, Option<&'static str>) {
@@ -85,9 +90,73 @@ pub fn published(benchmark: &str) -> (Vec<PublishedNumber>, Option<&'static str>
     (numbers, PROTOCOLS.iter().find(|(name, _)| *name == benchmark).map(|(_, note)| *note))
 }
 
+/// Whether a result was made as the published numbers of its benchmark were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Comparability {
+    /// Whether nothing is known to differ.
+    pub same: bool,
+    /// What differs, in sentences; empty where nothing does.
+    pub differences: Vec<String>,
+}
+
+/// Whether a result was made as the published numbers of its benchmark were; `None` where there are none.
+#[must_use]
+pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
+    let benchmark = evaluation.benchmark.as_str();
+    let (numbers, _) = published(benchmark);
+    if numbers.is_empty() {
+        return None;
+    }
+    let mut differences = Vec::new();
+    if evaluation.split != "test" {
+        differences.push(format!("This is the {} split; published numbers are of test.", evaluation.split));
+    }
+    let answers = matches!(evaluation.scores, Scores::Vqa { .. });
+    if answers && evaluation.protocol == Protocol::Clean {
+        differences.push(
+            "Its answers are those of the training questions alone; published ones are of all splits. Expect it to be lower for \
+             that reason alone."
+                .to_owned(),
+        );
+    }
+    if benchmark == "vqa-rad" && evaluation.split == "test" && !evaluation.validation_equals_test {
+        differences.push(
+            "Its validation split is no copy of test; the published checkpoints were chosen on one. Expect it to be lower for that \
+             reason alone."
+                .to_owned(),
+        );
+    }
+    if let Some(label) = evaluation.inputs.get("label").filter(|label| *label != PUBLISHED_LABEL) {
+        differences.push(format!("Its classes are of {label}; published ones of {PUBLISHED_LABEL}."));
+    }
+    Some(Comparability { same: differences.is_empty(), differences })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::tests::evaluation;
+
+    #[test]
+    fn what_differs_from_the_published_protocol_is_told() {
+        let mut result = evaluation();
+        (result.protocol, result.validation_equals_test) = (Protocol::Published, true);
+        assert_eq!(comparability(&result), Some(Comparability { same: true, differences: vec![] }));
+        result.validation_equals_test = false;
+        let told = comparability(&result).unwrap();
+        assert!(!told.same && told.differences[0].contains("no copy of test"), "{told:?}");
+        result.protocol = Protocol::Clean;
+        assert_eq!(comparability(&result).unwrap().differences.len(), 2);
+        // The others have a validation split of their own.
+        result.benchmark = "slake".into();
+        assert_eq!(comparability(&result).unwrap().differences.len(), 1);
+        result.split = "val".into();
+        assert!(comparability(&result).unwrap().differences[0].contains("val split"));
+        result.inputs.insert("label".into(), "i_meth".into());
+        assert!(comparability(&result).unwrap().differences[2].contains("classes are of i_meth"));
+        result.benchmark = "phantom-vqa".into();
+        assert_eq!(comparability(&result), None);
+    }
 
     #[test]
     fn every_benchmark_with_numbers_has_one_overall_of_the_paper_three_checkpoints_and_a_note() {

@@ -24,7 +24,7 @@ const VERSION: u32 = 1;
 pub enum Protocol {
     /// Vocabulary from all splits, test included.
     Published,
-    /// Vocabulary from train; validation is cut from train.
+    /// Vocabulary from train; validation is not test.
     Clean,
 }
 
@@ -70,6 +70,10 @@ pub struct Evaluation {
     pub validation_equals_test: bool,
     /// What a reader must know, such as how many questions were cut.
     pub notes: Vec<String>,
+    /// What the scores follow from: hashes of weights and data, and settings; names and values. Two evaluations with the same of
+    /// these have the same scores. Empty in files of earlier versions.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
     /// Versions, device and settings: names and values.
     pub environment: BTreeMap<String, String>,
     /// How intervals were made.
@@ -79,7 +83,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// An evaluation of this version, without notes and environment.
+    /// An evaluation of this version, without notes, inputs and environment.
     #[must_use]
     pub fn new(
         benchmark: &str,
@@ -97,6 +101,7 @@ impl Evaluation {
             protocol,
             validation_equals_test: false,
             notes: Vec::new(),
+            inputs: BTreeMap::new(),
             environment: BTreeMap::new(),
             bootstrap,
             scores,

@@ -1,16 +1,18 @@
 //! The page of an evaluation.
 
+mod compare;
 mod gallery;
 mod tables;
 
 use m3ae_report::{Align, Bin, BinChart, HeatMap, Page, Table};
 
+pub use compare::compare_report;
 pub use gallery::{Case, choose_cases};
 
 use crate::calibration::Calibration;
 use crate::confusion::Confusion;
 use crate::error::EvalError;
-use crate::published::published;
+use crate::published::{comparability, published};
 use crate::record::{Evaluation, Protocol, Scores};
 
 /// The page of an evaluation. Its first lines say whether validation equals test. `cases` are shown as a gallery.
@@ -36,15 +38,23 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
     }
     gallery::add(&mut page, cases)?;
     if let Some(protocol) = protocol {
-        let comparable = comparable(evaluation.protocol, &evaluation.scores);
-        page.section("How the published numbers were made").text(protocol).text(comparable);
+        let section = page.section("How the published numbers were made").text(protocol);
+        match comparability(evaluation) {
+            Some(told) if !told.same => {
+                section.text(format!("This result is made otherwise. {}", told.differences.join(" ")));
+            }
+            Some(_) => {
+                section.text("This result is made the same way.");
+            }
+            None => {}
+        }
     }
-    if !evaluation.environment.is_empty() {
+    if !(evaluation.inputs.is_empty() && evaluation.environment.is_empty()) {
         let mut table = Table::new([("Name", Align::Left), ("Value", Align::Left)]);
-        for (name, value) in &evaluation.environment {
+        for (name, value) in evaluation.inputs.iter().chain(&evaluation.environment) {
             table.row([name.replace('_', " ").into(), value.as_str().into()]);
         }
-        page.section("Environment").table(&table);
+        page.section("Made from and with").table(&table);
     }
     Ok(page)
 }
@@ -73,27 +83,12 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
     }
 }
 
-/// Only question answering has a vocabulary of answers.
+/// Only question answering has a vocabulary of answers; the other tasks' splits are the set's own in either protocol.
 fn protocol_in_words(protocol: Protocol, scores: &Scores) -> &'static str {
     match (protocol, scores) {
         (Protocol::Published, Scores::Vqa { .. }) => "published (vocabulary from all splits, test included)",
-        (Protocol::Clean, Scores::Vqa { .. }) => "clean (vocabulary from train, validation cut from train)",
-        (Protocol::Published, _) => "published (the reference's splits)",
-        (Protocol::Clean, _) => "clean (validation cut from train)",
-    }
-}
-
-/// What the protocol means for a comparison with published numbers.
-fn comparable(protocol: Protocol, scores: &Scores) -> &'static str {
-    match (protocol, scores) {
-        (Protocol::Published, _) => "This result is made the same way.",
-        (Protocol::Clean, Scores::Vqa { .. }) => {
-            "This result is made otherwise: its vocabulary comes from train alone, and its validation split is cut from train. \
-             Expect it to be lower for that reason alone."
-        }
-        (Protocol::Clean, _) => {
-            "This result is made otherwise: its validation split is cut from train, which leaves less to train on."
-        }
+        (Protocol::Clean, Scores::Vqa { .. }) => "clean (vocabulary from train)",
+        _ => "the set's own splits, as published",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Question answering.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct Prediction {
     pub answers: Vec<String>,
     /// Whether the question is closed or open.
     pub answer_type: AnswerType,
-    /// What the question is about, where the data says so.
+    /// What the question is about, where the data says so; several types have commas between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question_type: Option<String>,
     /// The most probable answers with their probabilities, best first; the first is the model's answer.
@@ -44,6 +44,11 @@ impl Prediction {
     #[must_use]
     pub fn hit(&self) -> bool {
         self.score >= 1.0
+    }
+
+    /// The types of the question: none where the data has none.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.question_type.iter().flat_map(|types| types.split(',')).map(str::trim).filter(|name| !name.is_empty())
     }
 
     /// The model's answer.
@@ -79,7 +84,7 @@ pub struct VqaScores {
     pub closed: Option<GroupScore>,
     /// Open questions, if there are any.
     pub open: Option<GroupScore>,
-    /// By type of question, in the order of names; empty where the data has no types.
+    /// By type of question, in the order of names; empty where the data has no types. A question of several types counts in each.
     pub by_type: Vec<GroupScore>,
 }
 
@@ -100,7 +105,8 @@ pub fn vqa_scores(predictions: &[Prediction], bootstrap: &Bootstrap) -> Result<V
     let of_type = |answer_type| predictions.iter().filter(move |prediction| prediction.answer_type == answer_type);
     let mut types: BTreeMap<&str, Vec<&Prediction>> = BTreeMap::new();
     for prediction in predictions {
-        if let Some(name) = &prediction.question_type {
+        // Named twice, a type is still one.
+        for name in prediction.types().collect::<BTreeSet<_>>() {
             types.entry(name).or_default().push(prediction);
         }
     }
@@ -186,6 +192,17 @@ pub(crate) mod tests {
         assert_eq!(numbers(scores.open.as_ref().unwrap()), (0, 2, 2, 0.15));
         let types: Vec<&str> = scores.by_type.iter().map(|group| group.name.as_str()).collect();
         assert_eq!(types, ["modality", "organ"]);
+    }
+
+    #[test]
+    fn a_question_of_several_types_counts_in_each() {
+        let mut list = predictions(3);
+        for (prediction, types) in list.iter_mut().zip([Some("POS,PRES"), Some("PRES, PRES"), None]) {
+            prediction.question_type = types.map(str::to_owned);
+        }
+        let scores = vqa_scores(&list, &Bootstrap::default()).unwrap();
+        let types: Vec<(&str, usize)> = scores.by_type.iter().map(|of| (of.name.as_str(), of.score.items)).collect();
+        assert_eq!(types, [("POS", 1), ("PRES", 2)]);
     }
 
     #[test]

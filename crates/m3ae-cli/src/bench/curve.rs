@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use m3ae_report::{LineChart, Series};
 use serde_json::Value;
 
+use crate::output::say;
+
 /// Put the validation curves of question-answering runs beside the reference's: a table and a chart.
 #[derive(Debug, clap::Args)]
 pub struct CurveArgs {
@@ -37,20 +39,16 @@ pub fn run(args: &CurveArgs) -> Result<ExitCode> {
     for (curve, path) in ours.iter().zip(&args.runs).chain(theirs.iter().zip(&args.reference)) {
         ensure!(curve.len() == epochs, "{} has {} epochs, not {epochs}", path.display(), curve.len());
     }
-    println!("| epoch | {} |", SCORES.map(|(_, name)| format!("{name}, ours | {name}, reference")).join(" | "));
-    println!("|---|{}", "---|".repeat(6));
+    say!("| epoch | {} |", SCORES.map(|(_, name)| format!("{name}, ours | {name}, reference")).join(" | "));
+    say!("|---|{}", "---|".repeat(6));
     for epoch in 0..epochs {
         let cells = [0, 1, 2].map(|score| {
             let of = |curves: &[Curve]| spread(&curves.iter().map(|curve| curve[epoch][score]).collect::<Vec<_>>());
             format!("{} | {}", of(&ours), of(&theirs))
         });
-        println!("| {} | {} |", epoch + 1, cells.join(" | "));
+        say!("| {} | {} |", epoch + 1, cells.join(" | "));
     }
-    println!(
-        "\nmean over seeds, and the seeds' range; seeds of ours: {}, of the reference: {}",
-        ours.len(),
-        theirs.len()
-    );
+    say!("\nmean over seeds, and the seeds' range; seeds of ours: {}, of the reference: {}", ours.len(), theirs.len());
     if let Some(path) = &args.chart {
         let mut chart = LineChart::new("Test accuracy by epoch, percent").x_label("epoch").x_from_zero();
         for (name, curves) in [("ours", &ours), ("reference", &theirs)] {
@@ -60,7 +58,7 @@ pub fn run(args: &CurveArgs) -> Result<ExitCode> {
             }
         }
         fs::write(path, chart.draw().document()).with_context(|| path.display().to_string())?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::peer::{Turn, ours, theirs};
 use super::work::{self, Kind, Size};
 use crate::backend::Backend;
+use crate::output::{say, say_error};
 
 /// Times real steps with random weights and inputs, in turns with the same work in PyTorch where `--peer` names one.
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,7 @@ pub fn run(args: &StepArgs, kind: Kind, backend: Backend) -> Result<ExitCode> {
     if args.alone {
         let (seconds, parameters) = work::run(kind, size, args.steps, &backend.device()?)?;
         let turn = Turn { seconds, peak: crate::memory::peak(), parameters: parameters as f64 / 1e6 };
-        println!("{}", serde_json::to_string(&turn)?);
+        say!("{}", serde_json::to_string(&turn)?);
         return Ok(ExitCode::SUCCESS);
     }
     let threads = std::thread::available_parallelism()?.get();
@@ -82,11 +83,11 @@ pub fn run(args: &StepArgs, kind: Kind, backend: Backend) -> Result<ExitCode> {
         if let Some(python) = &args.peer {
             measured.theirs.push(theirs(python, &args.peer_script, kind, size, args.steps, threads)?);
         }
-        eprintln!("turn {round} of {}", args.rounds.max(1));
+        say_error!("turn {round} of {}", args.rounds.max(1));
     }
-    print!("{}", table(&measured));
+    say!("{}", table(&measured).trim_end());
     if args.peer.is_none() {
-        println!("\nBeside PyTorch: --peer <python with torch>, in whose turn --peer-script does the same work.");
+        say!("\nBeside PyTorch: --peer <python with torch>, in whose turn --peer-script does the same work.");
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_vec_pretty(&measured)?).with_context(|| path.display().to_string())?;

@@ -11,6 +11,7 @@ use m3ae_train::{Metrics, RunConfig};
 use serde::Serialize;
 
 use crate::backend::Backend;
+use crate::output::say;
 use crate::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
 
 /// Pre-train and fine-tune on synthetic data against fine-tuning alone: same data, same budget, several seeds.
@@ -89,14 +90,14 @@ pub fn run(args: &TransferArgs, backend: Backend) -> Result<ExitCode> {
         pairs.push(Pair { seed, pretrained, scratch });
     }
     let table = table(&pairs);
-    println!("\n{table}");
+    say!("\n{table}");
     let write = |name: &str, text: &[u8]| {
         let path = args.out.join(name);
         fs::write(&path, text).with_context(|| path.display().to_string())
     };
     write("transfer.md", table.as_bytes())?;
     write("transfer.json", &serde_json::to_vec_pretty(&pairs)?)?;
-    println!("{}", args.out.join("transfer.json").display());
+    say!("{}", args.out.join("transfer.json").display());
     Ok(ExitCode::SUCCESS)
 }
 

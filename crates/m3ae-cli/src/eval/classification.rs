@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use indicatif::ProgressBar;
 use m3ae::{Model, top_answers};
@@ -12,33 +12,36 @@ use m3ae_data::arrow::LABEL_COLUMNS;
 use m3ae_data::{ClassifiedSample, DecodeOptions, ImageSources, read_classes_arrow};
 use m3ae_eval::{AnswerType, Evaluation, Labelled, Prediction, Scores, classification_scores};
 
-use super::{Benchmark, EvalArgs, Split, prepared_file, write};
+use super::job::Job;
+use super::write;
 use crate::blocks::blocks;
+use crate::output::say;
 
 /// Classes kept of each sample.
 const TOP: usize = 5;
 
-/// Scores a model, prints the table and writes the results.
-pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Device) -> Result<()> {
-    let places = args.places(benchmark);
-    let column = LABEL_COLUMNS.iter().position(|&column| column == args.label).with_context(|| {
-        format!("--label: there is no column {:?}; choose one of {}", args.label, LABEL_COLUMNS.join(", "))
+/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
+pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
+    let column = LABEL_COLUMNS.iter().position(|&column| column == job.label).with_context(|| {
+        format!("--label: there is no column {:?}; choose one of {}", job.label, LABEL_COLUMNS.join(", "))
     })?;
-    let path = prepared_file(benchmark.set(), args.split, args.protocol, &places)?;
+    let path = job.prepared_file(job.split)?;
     let set = read_classes_arrow(&path)?;
     let names = &set.names[column];
-    let opened = args.options.open(checkpoint, device)?;
-    opened.print();
+    let opened = job.open(device)?;
+    let head = opened.model.config().heads.cls;
+    if let Some(classes) = head.filter(|&classes| classes < names.len()) {
+        bail!(
+            "the model's classification head gives {classes} classes, and {} has {}: another --label, or another model",
+            job.label,
+            names.len()
+        );
+    }
+    let inputs = job.inputs(&opened, &path, &[("label", job.label.clone())])?;
     let begun = Instant::now();
-    let logits = logits(&opened.model, &set.samples)?;
+    let Some(logits) = logits(job, &opened.model, &set.samples)? else { return Ok(None) };
     let speed = logits.len() as f64 / begun.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
     let classes = logits.first().map_or(0, Vec::len);
-    ensure!(
-        names.len() <= classes,
-        "the model's classification head gives {classes} classes, and {} has {}: another --label, or another model",
-        args.label,
-        names.len()
-    );
     // A class may have no sample here, and then no name where the file carries none.
     let mut names = names.clone();
     names.extend((names.len()..classes).map(|class| format!("class {class}")));
@@ -52,35 +55,32 @@ pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Dev
             predicted: top_answers(logits, &names, 1).first().map_or(0, |answer| answer.class),
         })
         .collect();
-    let bootstrap = args.bootstrap();
-    let scores = Scores::Classification { scores: classification_scores(&labelled, &names, &bootstrap)? };
-    let name = opened.model.path().display().to_string();
-    let protocol = args.protocol.map_or(m3ae_eval::Protocol::Published, Into::into);
-    let mut evaluation = Evaluation::new(benchmark.name(), args.split.name(), &name, protocol, bootstrap, scores);
-    evaluation.environment = opened.facts(device, &path);
-    evaluation.notes.push(format!("Classes of {}.", args.label));
-    if args.split == Split::Val {
-        evaluation.notes.push("This is the validation split: fine-tuning chooses its checkpoint on it.".into());
-    }
+    let scores = Scores::Classification { scores: classification_scores(&labelled, &names, &job.bootstrap)? };
+    let mut evaluation = job.record(&opened, device, &path, inputs, scores);
+    evaluation.notes.push(format!("Classes of {}.", job.label));
+    evaluation.notes.extend(job.split_note().map(str::to_owned));
     write::print(&evaluation);
-    println!("\n{} samples: {speed:.1} samples/s", logits.len());
+    say!("\n{} samples: {speed:.1} samples/s", logits.len());
     let predictions: Vec<Prediction> = (0_i64..)
         .zip(set.samples.iter().zip(&logits))
         .map(|(number, (sample, logits))| prediction(number, sample, column, logits, &names))
         .collect();
     let metadata = HashMap::from([("classes".to_owned(), serde_json::to_string(&names)?)]);
-    let logits = args.logits.then_some(("logits", logits.as_slice()));
-    write::all(&places.out, &evaluation, Some(&predictions), &[], logits, metadata)?;
-    println!("table, predictions and report: {}", places.out.display());
-    Ok(())
+    let logits = job.logits.then_some(("logits", logits.as_slice()));
+    write::all(&job.out, &evaluation, Some(&predictions), &[], logits, metadata)?;
+    say!("table, predictions and report: {}", job.out.display());
+    Ok(Some(evaluation))
 }
 
-fn logits(model: &Model, samples: &[ClassifiedSample]) -> Result<Vec<Vec<f32>>> {
+fn logits(job: &Job, model: &Model, samples: &[ClassifiedSample]) -> Result<Option<Vec<Vec<f32>>>> {
     let sources = ImageSources::default();
     let bar = ProgressBar::new(samples.len() as u64);
     let images: Vec<&Path> = samples.iter().map(|sample| sample.sample.image.as_path()).collect();
     let mut rows = Vec::with_capacity(samples.len());
     for range in blocks(&images, model.batch_size()) {
+        if job.stopped() {
+            return Ok(None);
+        }
         let (mut crops, mut numbers, mut pairs) = (Vec::new(), HashMap::new(), Vec::new());
         for sample in &samples[range.clone()] {
             let path = sample.sample.image.as_path();
@@ -100,7 +100,7 @@ fn logits(model: &Model, samples: &[ClassifiedSample]) -> Result<Vec<Vec<f32>>> 
         bar.inc(range.len() as u64);
     }
     bar.finish_and_clear();
-    Ok(rows)
+    Ok(Some(rows))
 }
 
 fn prediction(number: i64, sample: &ClassifiedSample, column: usize, logits: &[f32], names: &[String]) -> Prediction {

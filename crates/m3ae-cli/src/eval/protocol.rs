@@ -1,13 +1,14 @@
 //! Whether a result is made as the published ones are.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use m3ae_data::prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
 use m3ae_eval::Protocol;
 
+use super::benchmark::{ProtocolName, Split};
 use super::questions::Questions;
-use super::{ProtocolName, Split};
 
 /// A model that knows less than this share of a set's answers belongs to another set.
 const KNOWN_SHARE: f64 = 0.5;
@@ -24,15 +25,57 @@ pub struct Findings {
 
 /// How a protocol prepares a set.
 pub fn options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
+    let is_rad = set == SetName::VqaRad;
     let (vocabulary, val) = match protocol {
-        Some(ProtocolName::Clean) => (VocabularyScope::Train, Some(ValChoice::Split)),
-        // Of the published sets, VQA-RAD alone has no validation split.
-        Some(ProtocolName::Published) if set == SetName::VqaRad => (VocabularyScope::All, Some(ValChoice::CopyTest)),
-        Some(ProtocolName::Published) => (VocabularyScope::All, None),
+        // Of the published sets, VQA-RAD alone has no validation split: what its users put in its place is a copy of test.
+        Some(ProtocolName::Clean) => (VocabularyScope::Train, is_rad.then_some(ValChoice::Split)),
+        Some(ProtocolName::Published) => (VocabularyScope::All, is_rad.then_some(ValChoice::CopyTest)),
         // As `m3ae finetune` prepares it.
         None => (VocabularyScope::All, None),
     };
     PrepareOptions { vocabulary, val, ..PrepareOptions::default() }
+}
+
+/// Refuses prepared questions that contradict the protocol that was asked for.
+pub fn check_data(data: &Questions, set: SetName, asked: Option<ProtocolName>) -> Result<()> {
+    let Some(asked) = asked else { return Ok(()) };
+    let folder = data.path.parent().unwrap_or(Path::new(".")).display();
+    let refuse = |found: String| {
+        let (name, vocabulary) = match asked {
+            ProtocolName::Published => ("published", "all"),
+            ProtocolName::Clean => ("clean", "train"),
+        };
+        let val = match options(set, Some(asked)).val {
+            Some(ValChoice::CopyTest) => " --val copy-test",
+            Some(ValChoice::Split) => " --val split",
+            _ => "",
+        };
+        bail!(
+            "--protocol {name}: the files in {folder} were prepared otherwise: {found}. Name files prepared so with --prepared \
+             (`cargo xtask prepare {set} --vocabulary {vocabulary}{val} --out <another folder>`), or leave --protocol out to have \
+             these scored as what they are"
+        )
+    };
+    let outside = data.outside_train();
+    match (asked, outside) {
+        (ProtocolName::Clean, Some(answers @ 1..)) => {
+            return refuse(format!("{answers} of the answers that are classes occur in no training question"));
+        }
+        (ProtocolName::Published, _) if data.unlabelled > 0 => {
+            return refuse(format!(
+                "{} questions have an answer that is no class, so that classes are of train alone",
+                data.unlabelled
+            ));
+        }
+        _ => {}
+    }
+    match (asked, data.validation_equals_test) {
+        (ProtocolName::Clean, Some(true)) => refuse("validation is a copy of test".to_owned()),
+        (ProtocolName::Published, Some(false)) if set == SetName::VqaRad => {
+            refuse("validation is not a copy of test".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Compares the model's answers with the set's, and both with what was asked for.
@@ -56,36 +99,7 @@ pub fn find(answers: &[String], data: &Questions, split: Split, asked: Option<Pr
             known.len()
         ));
     }
-    let protocol = match &data.train {
-        Some(train) => {
-            let trained: HashSet<&String> = train.questions.iter().flat_map(|question| &question.answers).collect();
-            match answers.iter().filter(|answer| !trained.contains(answer)).count() {
-                0 => Protocol::Clean,
-                others => {
-                    notes.push(format!(
-                        "{others} of the model's {} answers occur in no training question: its vocabulary is of all splits, as published.",
-                        answers.len()
-                    ));
-                    Protocol::Published
-                }
-            }
-        }
-        None => {
-            notes.push(
-                "The training questions are not here: whether the vocabulary is of train alone is not known.".into(),
-            );
-            Protocol::Published
-        }
-    };
-    if let Some(asked) = asked.map(Protocol::from)
-        && asked != protocol
-    {
-        let why = match protocol {
-            Protocol::Published => "its answers include some that occur in no training question",
-            Protocol::Clean => "its answers all occur in the training questions, as far as this set tells",
-        };
-        notes.push(format!("--protocol asked for another vocabulary than the model was trained with: {why}."));
-    }
+    let protocol = of_model(answers, data, asked, &mut notes)?;
     let unknown = unknown(answers, data);
     if unknown > 0 {
         notes.push(format!("{unknown} questions have no right answer among the model's: they count as wrong."));
@@ -98,16 +112,52 @@ pub fn find(answers: &[String], data: &Questions, split: Split, asked: Option<Pr
             );
             false
         }
-        (Split::Val, _) => {
-            notes.push("This is the validation split: fine-tuning chooses its checkpoint on it.".into());
-            true
-        }
-        (Split::Train, _) => {
-            notes.push("This is the training split: the model has seen these questions with their answers.".into());
-            false
-        }
+        (Split::Val, _) => true,
+        (Split::Train, _) => false,
     };
     Ok(Findings { protocol, validation_equals_test, notes })
+}
+
+/// Which protocol the model's answers are of. Refuses a model of another than was asked for.
+fn of_model(
+    answers: &[String],
+    data: &Questions,
+    asked: Option<ProtocolName>,
+    notes: &mut Vec<String>,
+) -> Result<Protocol> {
+    let advice = "leave --protocol out to have it scored as what it is";
+    let Some(trained) = data.training_answers() else {
+        notes
+            .push("The training questions are not here: whether the vocabulary is of train alone is not known.".into());
+        return Ok(Protocol::Published);
+    };
+    let others = answers.iter().filter(|answer| !trained.contains(answer)).count();
+    if others > 0 {
+        if asked == Some(ProtocolName::Clean) {
+            bail!(
+                "--protocol clean: {others} of the model's {} answers occur in no training question, so that it was trained with \
+                 answers of all splits, as published: {advice}",
+                answers.len()
+            );
+        }
+        notes.push(format!(
+            "{others} of the model's {} answers occur in no training question: its vocabulary is of all splits, as published.",
+            answers.len()
+        ));
+        return Ok(Protocol::Published);
+    }
+    let own: HashSet<&String> = answers.iter().collect();
+    let lacking = data.all_answers().filter(|answer| !own.contains(answer)).collect::<HashSet<_>>().len();
+    match asked {
+        Some(ProtocolName::Published) if lacking > 0 => bail!(
+            "--protocol published: the model's {} answers all occur in the training questions, and it lacks {lacking} of the other \
+             splits, so that it was trained with answers of train alone: {advice}",
+            answers.len()
+        ),
+        // Where validation and test have no answer of their own, both protocols have the same vocabulary.
+        Some(asked) => Ok(asked.into()),
+        None => Ok(Protocol::Clean),
+    }
 }
 
 fn unknown(answers: &[String], data: &Questions) -> usize {

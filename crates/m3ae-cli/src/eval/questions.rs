@@ -1,13 +1,14 @@
 //! The questions of a benchmark, prepared if they are not yet.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use m3ae_data::prepare::SetName;
 use m3ae_data::{Question, QuestionSet, read_questions_arrow, shared_vocabulary};
 use m3ae_text::Vocabulary;
 
-use super::{Places, ProtocolName, Split, prepared_file};
+use super::benchmark::Split;
+use super::job::{Job, prepared_path};
 
 /// A benchmark's prepared questions.
 pub struct Questions {
@@ -17,37 +18,60 @@ pub struct Questions {
     pub questions: Vec<Question>,
     /// The answers that are classes.
     pub vocabulary: Vocabulary,
-    /// The training questions, where their file is there.
-    pub train: Option<QuestionSet>,
     /// Whether validation and test hold the same questions, where both files are there.
     pub validation_equals_test: Option<bool>,
+    /// Questions of any split with an answer that is no class.
+    pub unlabelled: usize,
+    /// Train, validation and test, as far as they are there.
+    splits: [Option<QuestionSet>; 3],
 }
 
 /// Reads the questions of a split; prepares the set first where only its raw folder is there.
-pub fn open(set: SetName, split: Split, protocol: Option<ProtocolName>, places: &Places) -> Result<Questions> {
-    let path = prepared_file(set, split, protocol, places)?;
-    let file = |split: &str| path.with_file_name(format!("{}_{split}.arrow", set.file_stem()));
-    let read = |split: &str| -> Result<Option<QuestionSet>> {
-        let path = file(split);
+pub fn open(job: &Job) -> Result<Questions> {
+    let path = job.prepared_file(job.split)?;
+    let read = |split: Split| -> Result<Option<QuestionSet>> {
+        let path = prepared_path(&job.prepared, job.benchmark.set(), split);
         Ok(if path.is_file() { Some(read_questions_arrow(&path)?) } else { None })
     };
-    let [train, val, test] = [read("train")?, read("val")?, read("test")?];
-    let sets: Vec<&QuestionSet> = [&train, &val, &test].into_iter().flatten().collect();
+    let splits = [read(Split::Train)?, read(Split::Val)?, read(Split::Test)?];
+    let sets: Vec<&QuestionSet> = splits.iter().flatten().collect();
     let vocabulary = shared_vocabulary(&sets)?;
-    let validation_equals_test = match (&val, &test) {
+    let all = sets.iter().flat_map(|set| &set.questions);
+    let unlabelled = all.filter(|question| question.targets.len() < question.answers.len()).count();
+    let [train, val, test] = &splits;
+    let validation_equals_test = match (val, test) {
         (Some(val), Some(test)) => Some(same_questions(val, test)),
         _ => None,
     };
-    let chosen = match split {
-        Split::Train => train.clone(),
+    let chosen = match job.split {
+        Split::Train => train,
         Split::Val => val,
         Split::Test => test,
     };
-    let questions = chosen.map(|set| set.questions).unwrap_or_default();
+    let questions = chosen.as_ref().map(|set| set.questions.clone()).unwrap_or_default();
     if questions.is_empty() {
         bail!("{} holds no questions", path.display());
     }
-    Ok(Questions { path, questions, vocabulary, train, validation_equals_test })
+    Ok(Questions { path, questions, vocabulary, validation_equals_test, unlabelled, splits })
+}
+
+impl Questions {
+    /// Every answer of the training questions, where their file is there.
+    pub fn training_answers(&self) -> Option<HashSet<&String>> {
+        let train = self.splits[0].as_ref()?;
+        Some(train.questions.iter().flat_map(|question| &question.answers).collect())
+    }
+
+    /// Every answer of all splits.
+    pub fn all_answers(&self) -> impl Iterator<Item = &String> {
+        self.splits.iter().flatten().flat_map(|set| &set.questions).flat_map(|question| &question.answers)
+    }
+
+    /// How many of the answers that are classes occur in no training question, where these are there.
+    pub fn outside_train(&self) -> Option<usize> {
+        let trained = self.training_answers()?;
+        Some(self.vocabulary.answers().iter().filter(|answer| !trained.contains(answer)).count())
+    }
 }
 
 fn same_questions(a: &QuestionSet, b: &QuestionSet) -> bool {

@@ -16,8 +16,10 @@ use m3ae::Model;
 use m3ae_data::{CaptionSample, DecodeOptions, ImageSources, read_captions_arrow};
 use m3ae_eval::{Evaluation, ScoreMatrix, Scores, retrieval_scores};
 
-use super::{Benchmark, EvalArgs, Split, prepared_file, write};
+use super::job::Job;
+use super::write;
 use crate::files;
+use crate::output::say;
 
 /// Images and the texts that belong to them.
 struct Candidates<'a> {
@@ -27,40 +29,33 @@ struct Candidates<'a> {
     image_of_text: Vec<usize>,
 }
 
-/// Scores a model, prints the table and writes the results.
-pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Device) -> Result<()> {
-    let places = args.places(benchmark);
-    let path = prepared_file(benchmark.set(), args.split, args.protocol, &places)?;
+/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
+pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
+    let path = job.prepared_file(job.split)?;
     let set = read_captions_arrow(&path)?;
-    let candidates = candidates(&set.samples, args.candidates);
+    let candidates = candidates(&set.samples, job.candidates);
     ensure!(candidates.images.len() > 1, "{}: retrieval needs more than one image", path.display());
-    let opened = args.options.open(checkpoint, device)?;
+    let opened = job.open(device)?;
     let model = &opened.model;
-    opened.print();
-    let rows = score(model, &candidates, &places.out)?;
+    let inputs = job.inputs(&opened, &path, &[("candidates", candidates.images.len().to_string())])?;
+    let Some(rows) = score(job, model, &candidates)? else { return Ok(None) };
 
-    let bootstrap = args.bootstrap();
     let matrix =
         ScoreMatrix { scores: &rows.scores, images: candidates.images.len(), image_of_text: &candidates.image_of_text };
-    let scores = Scores::Retrieval { scores: retrieval_scores(&matrix, &bootstrap)? };
-    let name = model.path().display().to_string();
-    let protocol = args.protocol.map_or(m3ae_eval::Protocol::Published, Into::into);
-    let mut evaluation = Evaluation::new(benchmark.name(), args.split.name(), &name, protocol, bootstrap, scores);
-    evaluation.environment = opened.facts(device, &path);
+    let scores = Scores::Retrieval { scores: retrieval_scores(&matrix, &job.bootstrap)? };
+    let mut evaluation = job.record(&opened, device, &path, inputs, scores);
     if model.network().irtr_head.is_none() {
         evaluation.notes.push("Zero-shot: the model is not fine-tuned for retrieval, its matching head ranks.".into());
     }
-    if args.split == Split::Val {
-        evaluation.notes.push("This is the validation split: fine-tuning chooses its checkpoint on it.".into());
-    }
+    evaluation.notes.extend(job.split_note().map(str::to_owned));
     write::print(&evaluation);
-    println!("\n{}", rows.speed);
+    say!("\n{}", rows.speed);
     let texts: Vec<Vec<f32>> = rows.scores.chunks_exact(candidates.texts.len()).map(<[f32]>::to_vec).collect();
-    let scores = args.logits.then_some(("scores", texts.as_slice()));
-    write::all(&places.out, &evaluation, None, &[], scores, HashMap::new())?;
+    let scores = job.logits.then_some(("scores", texts.as_slice()));
+    write::all(&job.out, &evaluation, None, &[], scores, HashMap::new())?;
     fs::remove_file(&rows.partial).with_context(|| rows.partial.display().to_string())?;
-    println!("table and report: {}", places.out.display());
-    Ok(())
+    say!("table and report: {}", job.out.display());
+    Ok(Some(evaluation))
 }
 
 /// The first `most` images with their texts.
@@ -94,14 +89,24 @@ struct Rows {
     speed: String,
 }
 
-fn score(model: &Model, candidates: &Candidates<'_>, out: &Path) -> Result<Rows> {
-    let Candidates { images, texts, .. } = candidates;
+fn score(job: &Job, model: &Model, candidates: &Candidates<'_>) -> Result<Option<Rows>> {
+    let out = job.out.as_path();
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     let partial = out.join(format!(".scores-{}.partial", &identity(model, candidates)?.to_hex()[..16]));
-    let (mut file, mut scores) = resume(&partial, texts.len())?;
+    let scored = score_into(&partial, job, model, candidates);
+    // Of a model that cannot score a single image, nothing is left.
+    if scored.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
+        let _ = fs::remove_file(&partial).and_then(|()| fs::remove_dir(out));
+    }
+    scored
+}
+
+fn score_into(partial: &Path, job: &Job, model: &Model, candidates: &Candidates<'_>) -> Result<Option<Rows>> {
+    let Candidates { images, texts, .. } = candidates;
+    let (mut file, mut scores) = resume(partial, texts.len())?;
     let done = scores.len() / texts.len();
     if done > 0 {
-        println!("{done} of {} images were scored before: going on", images.len());
+        say!("{done} of {} images were scored before: going on", images.len());
     }
     let begun = Instant::now();
     let encoded = model.encode_texts(texts)?;
@@ -116,6 +121,9 @@ fn score(model: &Model, candidates: &Candidates<'_>, out: &Path) -> Result<Rows>
         let crops = batch.iter().map(read).collect::<Result<Vec<_>>>()?;
         let encoded_images = model.encode_crops(&crops)?;
         for (row, path) in batch.iter().enumerate() {
+            if job.stopped() {
+                return Ok(None);
+            }
             let row = model.score_image(&encoded_images, row, &encoded).with_context(|| path.display().to_string())?;
             let bytes: Vec<u8> = row.iter().flat_map(|score| score.to_le_bytes()).collect();
             file.write_all(&bytes).with_context(|| partial.display().to_string())?;
@@ -130,7 +138,7 @@ fn score(model: &Model, candidates: &Candidates<'_>, out: &Path) -> Result<Rows>
         "{pairs} pairs in {seconds:.2} s: {:.1} pairs/s, each image and text encoded once",
         pairs as f64 / seconds.max(f64::MIN_POSITIVE)
     );
-    Ok(Rows { scores, partial, speed })
+    Ok(Some(Rows { scores, partial: partial.to_owned(), speed }))
 }
 
 /// What the scores follow from: weights, texts, images and settings.

@@ -13,8 +13,10 @@ use m3ae_eval::{
     vqa_scores,
 };
 
-use super::{Benchmark, EvalArgs, protocol, questions, write};
+use super::job::Job;
+use super::{protocol, questions, write};
 use crate::blocks::blocks;
+use crate::output::say;
 
 /// Answers kept of each question.
 const TOP: usize = 5;
@@ -35,12 +37,11 @@ pub struct Said {
     pub took: Duration,
 }
 
-/// Scores a model, prints the table and writes the results.
-pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Device) -> Result<()> {
-    let places = args.places(benchmark);
-    let data = questions::open(benchmark.set(), args.split, args.protocol, &places)?;
-    let mut opened = args.options.open(checkpoint, device)?;
-    opened.print();
+/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
+pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
+    let data = questions::open(job)?;
+    protocol::check_data(&data, job.benchmark.set(), job.protocol)?;
+    let mut opened = job.open(device)?;
     if opened.model.answers().is_none() {
         let advice = "its answers are taken from the prepared set, whose vocabulary must be the one it was trained with: prepare the \
                       set anew (`m3ae prepare --vocabulary all` as published, or `--vocabulary train`) into another folder, and name \
@@ -49,8 +50,12 @@ pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Dev
     }
     let model = &opened.model;
     let answers = model.answers().unwrap_or_default().to_vec();
-    let mut findings = protocol::find(&answers, &data, args.split, args.protocol)?;
-    let said = ask(model, &data.questions, data.vocabulary.answers() == answers)?;
+    let mut findings = protocol::find(&answers, &data, job.split, job.protocol)?;
+    let of_answers = blake3::hash(answers.join("\n").as_bytes()).to_hex().to_string();
+    let inputs = job.inputs(&opened, &data.path, &[("answers", of_answers)])?;
+    let same_vocabulary = data.vocabulary.answers() == answers;
+    let Some(said) = ask(job, model, &data.questions, same_vocabulary)? else { return Ok(None) };
+    findings.notes.extend(job.split_note().map(str::to_owned));
     if said.truncated > 0 {
         findings.notes.push(format!(
             "{} questions are longer than {} tokens and lost their end.",
@@ -60,39 +65,36 @@ pub fn run(args: &EvalArgs, benchmark: Benchmark, checkpoint: &str, device: &Dev
     }
     let predictions = unique_ids(said.predictions, &mut findings.notes);
 
-    let bootstrap = args.bootstrap();
     let judged: Vec<(f64, f64)> = predictions.iter().map(|p| (p.confidence().unwrap_or_default(), p.score)).collect();
     let scores = Scores::Vqa {
-        scores: vqa_scores(&predictions, &bootstrap)?,
+        scores: vqa_scores(&predictions, &job.bootstrap)?,
         calibration: calibration(&judged, CALIBRATION_BINS)?,
         confusion: Confusion::of_answers(&predictions, CONFUSED),
     };
-    let model_name = model.path().display().to_string();
-    let mut evaluation =
-        Evaluation::new(benchmark.name(), args.split.name(), &model_name, findings.protocol, bootstrap, scores);
+    let mut evaluation = job.record(&opened, device, &data.path, inputs, scores);
+    evaluation.protocol = findings.protocol;
     evaluation.validation_equals_test = findings.validation_equals_test;
     evaluation.notes = findings.notes;
     let speed = predictions.len() as f64 / said.took.as_secs_f64().max(f64::MIN_POSITIVE);
-    evaluation.environment = opened.facts(device, &data.path);
     evaluation.environment.insert("questions_per_second".to_owned(), format!("{speed:.2}"));
 
     write::print(&evaluation);
-    println!(
+    say!(
         "\n{} questions about {} images in {:.2} s: {speed:.1} questions/s, each image decoded and encoded once",
         predictions.len(),
         said.images,
         said.took.as_secs_f64()
     );
-    let cases = cases(model, &data.questions, &predictions, args)?;
-    let logits = args.logits.then_some(("logits", said.logits.as_slice()));
+    let cases = cases(job, model, &data.questions, &predictions)?;
+    let logits = job.logits.then_some(("logits", said.logits.as_slice()));
     let metadata = HashMap::from([("answers".to_owned(), serde_json::to_string(&answers)?)]);
-    write::all(&places.out, &evaluation, Some(&predictions), &cases, logits, metadata)?;
-    println!("table, predictions and report: {}", places.out.display());
-    Ok(())
+    write::all(&job.out, &evaluation, Some(&predictions), &cases, logits, metadata)?;
+    say!("table, predictions and report: {}", job.out.display());
+    Ok(Some(evaluation))
 }
 
 /// Asks all questions. Those of one image follow each other in prepared files; each image is encoded once.
-fn ask(model: &Model, questions: &[Question], same_vocabulary: bool) -> Result<Said> {
+fn ask(job: &Job, model: &Model, questions: &[Question], same_vocabulary: bool) -> Result<Option<Said>> {
     let begun = Instant::now();
     let bar = ProgressBar::new(questions.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} questions, {per_sec}, {eta} left")?);
@@ -101,6 +103,9 @@ fn ask(model: &Model, questions: &[Question], same_vocabulary: bool) -> Result<S
     let mut said = Said { predictions: Vec::new(), logits: Vec::new(), truncated: 0, images: 0, took: Duration::ZERO };
     let images: Vec<_> = questions.iter().map(|question| &question.sample.image).collect();
     for range in blocks(&images, model.batch_size()) {
+        if job.stopped() {
+            return Ok(None);
+        }
         let block = &questions[range];
         let mut numbers: HashMap<&std::path::Path, usize> = HashMap::new();
         let (mut crops, mut pairs) = (Vec::new(), Vec::with_capacity(block.len()));
@@ -131,7 +136,7 @@ fn ask(model: &Model, questions: &[Question], same_vocabulary: bool) -> Result<S
     }
     bar.finish_and_clear();
     said.took = begun.elapsed();
-    Ok(said)
+    Ok(Some(said))
 }
 
 fn first_id(block: &[Question]) -> i64 {
@@ -163,7 +168,7 @@ fn prediction(question: &Question, logits: &[f32], answers: &[String], same_voca
         question: question.sample.caption.clone(),
         answers: question.answers.clone(),
         answer_type: if question.closed { AnswerType::Closed } else { AnswerType::Open },
-        question_type: None,
+        question_type: question.question_type.clone(),
         top: top.into_iter().map(|answer| (answer.answer, answer.probability)).collect(),
         score,
     }
@@ -184,12 +189,12 @@ fn unique_ids(mut predictions: Vec<Prediction>, notes: &mut Vec<String>) -> Vec<
 }
 
 /// Right and wrong cases with their pictures, and where the model looked.
-fn cases(model: &Model, questions: &[Question], predictions: &[Prediction], args: &EvalArgs) -> Result<Vec<Case>> {
+fn cases(job: &Job, model: &Model, questions: &[Question], predictions: &[Prediction]) -> Result<Vec<Case>> {
     ensure!(questions.len() == predictions.len(), "as many predictions as questions");
     let sources = ImageSources::default();
     let mut cases = Vec::new();
     for right in [true, false] {
-        for number in choose_cases(predictions, right, args.cases, args.seed) {
+        for number in choose_cases(predictions, right, job.cases, job.bootstrap.seed) {
             let crop = read(model, &sources, &questions[number])?;
             let text = questions[number].sample.caption.as_str();
             let attention = match text.trim().is_empty() {
@@ -219,6 +224,7 @@ mod tests {
             answers: vec!["b".into()],
             targets: vec![(1, 0.3)],
             closed: false,
+            question_type: Some("organ".into()),
         }
     }
 

@@ -10,20 +10,22 @@ use m3ae_eval::{
     write_evaluation, write_predictions,
 };
 
+use super::place::RECORD;
 use crate::embed::save;
+use crate::output::say;
 
 /// Prints the table of scores with what a reader must know.
 pub fn print(evaluation: &Evaluation) {
-    println!("\n{}, {} split", evaluation.benchmark, evaluation.split);
+    say!("\n{}, {} split", evaluation.benchmark, evaluation.split);
     if evaluation.validation_equals_test {
-        println!("VALIDATION EQUALS TEST: the checkpoint was chosen on what is scored here; the scores are too high.");
+        say!("VALIDATION EQUALS TEST: the checkpoint was chosen on what is scored here; the scores are too high.");
     }
     match (&evaluation.scores, evaluation.protocol) {
-        (Scores::Vqa { .. }, Protocol::Published) => println!("protocol: published (vocabulary of all splits)"),
-        (Scores::Vqa { .. }, Protocol::Clean) => println!("protocol: clean (vocabulary of train)"),
+        (Scores::Vqa { .. }, Protocol::Published) => say!("protocol: published (vocabulary of all splits)"),
+        (Scores::Vqa { .. }, Protocol::Clean) => say!("protocol: clean (vocabulary of train)"),
         _ => {}
     }
-    evaluation.notes.iter().for_each(|note| println!("note: {note}"));
+    evaluation.notes.iter().for_each(|note| say!("note: {note}"));
     let level = 100.0 * evaluation.bootstrap.level;
     let (numbers, _) = published(&evaluation.benchmark);
     let of = |group: &str| {
@@ -35,7 +37,7 @@ pub fn print(evaluation: &Evaluation) {
         if numbers.is_empty() { "-".to_owned() } else { numbers.join(" / ") }
     };
     let header = |first: &str, items: &str| {
-        println!(
+        say!(
             "\n{first:<18} {:>8} {:>20} {:>20} {:>12}   published",
             "score %",
             format!("{level:.0} % over images"),
@@ -44,7 +46,7 @@ pub fn print(evaluation: &Evaluation) {
         );
     };
     let line = |name: &str, estimate: &Estimate, right: Option<usize>, published: &str| {
-        println!(
+        say!(
             "{name:<18} {:>8.2} {:>20} {:>20} {:>12}   {published}",
             100.0 * estimate.value,
             interval(estimate.by_image.as_ref()),
@@ -56,7 +58,7 @@ pub fn print(evaluation: &Evaluation) {
         Scores::Vqa { scores, calibration, .. } => {
             header("", "questions");
             scores.groups().for_each(|group| line(&group.name, &group.score, Some(group.hits), &of(&group.name)));
-            println!(
+            say!(
                 "\ncalibration: error {:.2} points; mean probability {:.2} %, mean score {:.2} %",
                 100.0 * calibration.ece,
                 100.0 * calibration.confidence,
@@ -76,7 +78,7 @@ pub fn print(evaluation: &Evaluation) {
                 for (at, recall) in RECALL_AT.into_iter().zip(&direction.recall) {
                     line(&format!("{name} R@{at}"), recall, None, "-");
                 }
-                println!("{name}: median rank {:.1} of {}", direction.median_rank.value, direction.candidates);
+                say!("{name}: median rank {:.1} of {}", direction.median_rank.value, direction.candidates);
             }
         }
     }
@@ -107,6 +109,6 @@ pub fn all(
     }
     page.write_atomic(&out.join("report.html"))?;
     // Last: whoever finds it finds the others.
-    write_evaluation(&out.join("eval.json"), evaluation)?;
+    write_evaluation(&out.join(RECORD), evaluation)?;
     Ok(())
 }

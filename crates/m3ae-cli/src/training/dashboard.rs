@@ -25,6 +25,7 @@ use self::terminal::{Canvas, Message};
 use self::view::View;
 use super::Stop;
 use super::lines::Lines;
+use crate::output::say_error;
 use crate::{logging, memory};
 
 /// The least time between two frames.
@@ -105,7 +106,7 @@ impl Dashboard {
         }
         let mut view = lock(&self.view);
         logging::release().into_iter().for_each(|line| view.notice(line));
-        view.kept().iter().for_each(|line| eprintln!("{line}"));
+        view.kept().iter().for_each(|line| say_error!("{line}"));
     }
 
     /// Whether the dashboard is there; it is not where the terminal had to be given back.
@@ -139,7 +140,7 @@ impl Observer for Dashboard {
         }
         if let Err(problem) = self.open() {
             self.give_back();
-            eprintln!("no dashboard: {problem}");
+            say_error!("no dashboard: {problem}");
         }
     }
 
@@ -211,6 +212,6 @@ fn show(canvas: &mut Canvas, view: &Mutex<View>, stop: &Stop, received: &Receive
 /// Ends the process as a second signal does.
 fn leave_at_once(signal: i32, view: &Mutex<View>) {
     terminal::close();
-    lock(view).kept().iter().for_each(|line| eprintln!("{line}"));
+    lock(view).kept().iter().for_each(|line| say_error!("{line}"));
     signal_hook::low_level::exit(128 + signal);
 }

@@ -22,7 +22,7 @@ pub const FINETUNE_PHANTOM: (&str, &str) =
 pub struct FinetuneArgs {
     /// The task; its recipe is configs/finetune/TASK.toml, built in
     #[arg(required_unless_present = "config")]
-    task: Option<Task>,
+    task: Option<FinetuneTask>,
     /// A recipe of your own instead
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -34,8 +34,8 @@ pub struct FinetuneArgs {
 }
 
 /// Tasks with a recipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Task {
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FinetuneTask {
     /// Questions about radiology images
     VqaRad,
     /// Questions about radiology images, English part
@@ -51,20 +51,8 @@ pub enum Task {
     PhantomVqa,
 }
 
-impl Task {
-    /// The benchmark that scores it, as `m3ae eval` names it.
-    pub fn benchmark(self) -> &'static str {
-        match self {
-            Self::VqaRad => "vqa-rad",
-            Self::Slake => "slake",
-            Self::VqaMed2019 => "vqa-med-2019",
-            Self::Melinda => "melinda",
-            Self::IrtrRoco => "roco",
-            Self::PhantomVqa => "phantom-vqa",
-        }
-    }
-
-    /// Where the recipe is in the repository, and its text.
+impl FinetuneTask {
+    /// Its recipe's file and content.
     pub fn recipe(self) -> (&'static str, &'static str) {
         macro_rules! built_in {
             ($name:literal) => {
@@ -111,7 +99,7 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
 }
 
 /// Prepares published sets that are not prepared yet, where their raw folders are in their usual places.
-pub fn prepare_sets(config: &RunConfig) -> Result<()> {
+fn prepare_sets(config: &RunConfig) -> Result<()> {
     for set in config.data.sets.iter().filter_map(|name| SetName::from_name(name)) {
         prepare_absent(set, set.default_raw(), &config.data.prepared, "train", &PrepareOptions::default())?;
     }

@@ -3,6 +3,7 @@
 use m3ae_train::{Metrics, Observer, RunConfig, RunFolder, Start, StepReport};
 
 use super::pace::{Pace, readable};
+use crate::output::{say, say_error};
 
 /// Prints progress.
 pub struct Lines {
@@ -42,34 +43,29 @@ fn short(metrics: &Metrics, digits: usize) -> String {
 impl Observer for Lines {
     fn start(&mut self, start: &Start, _folder: &RunFolder) {
         self.steps = start.steps;
-        print!(
-            "{:.1} M parameters; {} texts of {} images to train on, {} to validate on",
+        let tested = start.test_samples.map_or_else(String::new, |test| format!(", {test} to test on"));
+        let answers = start.answers.map_or_else(String::new, |answers| format!(", {answers} answers"));
+        say!(
+            "{:.1} M parameters; {} texts of {} images to train on, {} to validate on{tested}; {} tokens{answers}",
             start.parameters as f64 / 1e6,
             start.train_samples,
             start.train_images,
             start.val_samples,
-        );
-        if let Some(test) = start.test_samples {
-            print!(", {test} to test on");
-        }
-        println!(
-            "; {} tokens{}",
             start.vocabulary,
-            start.answers.map_or_else(String::new, |answers| format!(", {answers} answers"))
         );
-        start.initial.iter().for_each(|report| print!("{report}"));
+        start.initial.iter().for_each(|report| say!("{}", report.trim_end()));
         if start.truncated > 0 {
-            println!("{} texts are longer than text.max_length and lose their end", start.truncated);
+            say!("{} texts are longer than text.max_length and lose their end", start.truncated);
         }
         if let Some(step) = start.resumed_at {
-            println!("going on after step {step}");
+            say!("going on after step {step}");
         }
     }
 
     fn step(&mut self, report: &StepReport) {
         let left = self.pace.left(report, self.steps);
         if report.step.is_multiple_of(self.every) || report.step == self.steps {
-            println!(
+            say!(
                 "step {}/{} | {} | {:.1} samples/s | lr {:.2e}{}",
                 report.step,
                 self.steps,
@@ -83,10 +79,10 @@ impl Observer for Lines {
 
     fn validated(&mut self, step: usize, metrics: &Metrics, best: bool) {
         let best = if best { " (best so far)" } else { "" };
-        println!("validation after {step} steps: {}{best}", short(metrics, 4));
+        say!("validation after {step} steps: {}{best}", short(metrics, 4));
     }
 
     fn notice(&mut self, text: &str) {
-        eprintln!("{text}");
+        say_error!("{text}");
     }
 }

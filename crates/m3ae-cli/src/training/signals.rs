@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first one asks the run to stop, a second one ends the process.
+//! SIGINT and SIGTERM: the first one asks the run to stop, a second one ends the process. SIGPIPE, where nobody reads the output any
+//! more, asks once too.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +25,19 @@ impl Stop {
     pub fn on_signal() -> Result<Self> {
         let stop = Self { flag: Arc::default(), newest: Arc::default(), actions: Arc::default() };
         stop.exit_at_second().context("cannot listen for signals")?;
+        #[cfg(unix)]
+        register(signal_hook::consts::SIGPIPE, Arc::clone(&stop.flag)).context("cannot listen for signals")?;
         Ok(stop)
     }
 
     /// What the run looks at after each step.
     pub fn flag(&self) -> &AtomicBool {
         &self.flag
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_set(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
     }
 
     /// The second signal ends the process.

@@ -13,10 +13,6 @@ fn tiny(option: &str) -> Vec<String> {
     sizes.into_iter().chain(counts).flat_map(|value| [option.to_owned(), value]).collect()
 }
 
-fn strs(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
-}
-
 #[test]
 fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     let folder = tempfile::tempdir().unwrap();
@@ -43,42 +39,6 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     assert!(error.contains("/bin/sh ended with exit status: 3"), "{error}");
     let error = fails(folder.path(), &["bench", "infer", "--image", "33"]);
     assert!(error.contains("--image 33 is no multiple of the patch size 16"), "{error}");
-}
-
-#[test]
-fn the_benchmark_runs_what_is_here_names_what_is_not_and_goes_on_where_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let sizes = tiny("--set");
-    let sizes = strs(&sizes);
-    succeeds(folder.path(), &[&["pretrain", "--set", "train.steps=2"], &sizes[..]].concat());
-    let common = [
-        "benchmark",
-        "--checkpoint",
-        "runs/quickstart",
-        "--seeds",
-        "2",
-        "--resamples",
-        "400",
-        "--set",
-        "train.epochs=1",
-    ];
-    let args = [&common[..], &sizes].concat();
-    let printed = succeeds(folder.path(), &args);
-    assert!(printed.contains("| phantom-vqa | overall | 2 |"), "{printed}");
-    assert!(printed.contains("Not run: melinda, neither"), "{printed}");
-    let json = fs::read_to_string(folder.path().join("runs/benchmark/benchmark.json")).unwrap();
-    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let phantom = rows.as_array().unwrap().iter().find(|row| row["task"] == "phantom-vqa").unwrap();
-    assert_eq!(phantom["evaluations"].as_array().unwrap().len(), 2);
-    let again = succeeds(folder.path(), &args);
-    assert!(again.contains("phantom-vqa-1 is done") && !again.contains("step 1/"), "{again}");
-    let table = |printed: &str| printed[printed.find("# Benchmark").unwrap()..].to_owned();
-    assert_eq!(table(&again), table(&printed));
-
-    let error = fails(folder.path(), &["benchmark", "--checkpoint", "runs/nowhere"]);
-    assert!(error.contains("--checkpoint runs/nowhere names no model"), "{error}");
-    let error = fails(folder.path(), &["benchmark", "--checkpoint", "runs/quickstart", "--only", "melinda"]);
-    assert!(error.contains("none of the data sets is here"), "{error}");
 }
 
 #[test]

@@ -156,13 +156,18 @@ fn figures_are_classified_by_any_of_the_label_columns() {
     assert_eq!(classes(&folder.path().join("runs/tiny")), 2);
     let printed = succeeds(folder.path(), &["eval", "melinda", "--checkpoint", "runs/tiny", "--resamples", "400"]);
     assert!(printed.contains("macro-F1"), "{printed}");
-    let eval = fs::read_to_string(folder.path().join("runs/eval/melinda-test/eval.json")).unwrap();
+    let eval = fs::read_to_string(folder.path().join("runs/eval/melinda-tiny/eval.json")).unwrap();
     let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
     let accuracy = eval["scores"]["scores"]["accuracy"]["value"].as_f64().unwrap();
     let tested = last_line(folder.path())["metrics"]["cls_accuracy"].as_f64().unwrap();
     assert!((accuracy - tested).abs() < 1e-6, "{accuracy} {tested}");
     let error = fails(folder.path(), &["eval", "melinda", "--checkpoint", "runs/tiny", "--label", "i_meth_label"]);
     assert!(error.contains("gives 2 classes, and i_meth_label has 3"), "{error}");
+    // Weights that compute no number.
+    let model = folder.path().join("runs/tiny/model");
+    crate::eval::with_value(&model, &folder.path().join("broken"), "cls_head.3.bias", f32::NAN);
+    let error = fails(folder.path(), &["eval", "melinda", "--checkpoint", "broken"]);
+    assert!(error.contains("not finite") && !folder.path().join("runs/eval/melinda-broken").exists(), "{error}");
     finetune(folder.path(), &["--set", "task.label=i_meth_label", "--set", "run.name=other"]);
     assert_eq!(classes(&folder.path().join("runs/other")), 3);
     let error = finetune_fails(folder.path(), &["--set", "task.label=meth", "--set", "run.name=third"]);

@@ -4,12 +4,15 @@
 
 mod answer;
 mod bench;
+mod benchmark;
 mod checkpoint;
 #[cfg(unix)]
 mod dashboard;
 mod eval;
 mod finetune;
 mod parity;
+#[cfg(unix)]
+mod pipes;
 mod prepare;
 mod pretrain;
 #[cfg(unix)]

@@ -129,6 +129,36 @@ fn features_are_written_with_the_names_of_their_rows() {
 }
 
 #[test]
+fn features_for_numpy_are_a_header_and_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| path(&folder.path().join(name));
+    let (first, second) = (path(&images()[0]), path(&images()[1]));
+    let rows = ["--image", &first, "--image", &second, "--text", "head ct", "--text", "chest x-ray", "--pairs"];
+    let embed =
+        |rows: &[&str], out: &str| succeeds(pretrained(), &[&["embed"], &MODEL[..], rows, &["--out", out]].concat());
+    embed(&rows, &file("all.safetensors"));
+    let bytes = fs::read(file("all.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    // One matrix has the name that was given, several have one each.
+    let printed = embed(&rows, &file("all.npy"));
+    assert!(printed.contains("all-pairs.npy") && !Path::new(&file("all.npy")).exists(), "{printed}");
+    embed(&rows[..4], &file("one.npy"));
+    for (name, file, width) in
+        [("images", file("one.npy"), 64), ("texts", file("all-texts.npy"), 128), ("pairs", file("all-pairs.npy"), 128)]
+    {
+        let bytes = fs::read(&file).unwrap();
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (2, {width}), }}");
+        assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00", "{file}");
+        assert_eq!(String::from_utf8_lossy(&bytes[10..128]).trim_end(), header, "{file}");
+        assert_eq!((bytes[8], bytes[127], &bytes[128..]), (118, b'\n', tensors.tensor(name).unwrap().data()), "{file}");
+    }
+    let names: Value = serde_json::from_str(&fs::read_to_string(file("all.rows.json")).unwrap()).unwrap();
+    assert_eq!((names["texts"][1].as_str(), names["images"][0].as_str()), (Some("chest x-ray"), Some(first.as_str())));
+    let error = fails(pretrained(), &[&["embed"], &MODEL[..], &rows, &["--out", &file("all.csv")]].concat());
+    assert!(error.contains("ends in .safetensors, or in .npy"), "{error}");
+}
+
+#[test]
 fn retrieval_is_scored_and_goes_on_where_it_was_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let (prepared, out) = (path(&folder.path().join("arrows")), path(&folder.path().join("out")));
@@ -159,4 +189,14 @@ fn retrieval_is_scored_and_goes_on_where_it_was_interrupted() {
     assert!(printed.contains("2 of 6 images were scored before"), "{printed}");
     assert_eq!(fs::read(folder.path().join("out/scores.safetensors")).unwrap(), scores);
     assert!(!folder.path().join("out").join(&name).exists());
+}
+
+#[test]
+fn scores_that_are_no_numbers_leave_no_results_of_retrieval() {
+    let folder = tempfile::tempdir().unwrap();
+    let [broken, out, prepared] = ["broken", "out", "arrows"].map(|name| path(&folder.path().join(name)));
+    crate::eval::with_value(&pretrained().join("runs/tiny/model"), Path::new(&broken), "itm_head.fc.bias", f32::NAN);
+    let data = ["--raw", "phantom/roco", "--prepared", &prepared, "--out", &out, "--resamples", "400"];
+    let error = fails(pretrained(), &[&["eval", "roco", "--checkpoint", &broken], &data[..]].concat());
+    assert!(error.contains("not finite") && !Path::new(&out).exists(), "{error}");
 }

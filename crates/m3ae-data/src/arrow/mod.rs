@@ -18,7 +18,8 @@
 //! file, row and column.
 //!
 //! In the schema's metadata, `m3ae.vocabulary` holds the answers of a question-answering set (an answer's place is its label),
-//! and `m3ae.labels` the names of each label column's classes.
+//! `m3ae.labels` the names of each label column's classes, and `m3ae.question_types` what each question is about, where the data
+//! set says so (image name → a text per question).
 
 mod columns;
 mod error;
@@ -39,6 +40,9 @@ pub use write::{ArrowWriter, Row, RowData, WrittenFile};
 pub const VOCABULARY_KEY: &str = "m3ae.vocabulary";
 /// The metadata key of class names: a JSON object, column → array of names.
 pub const LABELS_KEY: &str = "m3ae.labels";
+/// The metadata key of question types: a JSON object, image name → a text per question, empty where there is none. Several types of
+/// one question are separated by commas.
+pub const QUESTION_TYPES_KEY: &str = "m3ae.question_types";
 /// MELINDA's label columns, in the reference's order.
 pub const LABEL_COLUMNS: [&str; 4] = ["i_meth", "p_meth", "i_meth_label", "p_meth_label"];
 

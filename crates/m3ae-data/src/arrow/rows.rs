@@ -1,6 +1,6 @@
 //! Rows of the three kinds of files.
 
-use super::{ArrowError, ArrowFile, LABEL_COLUMNS, LABELS_KEY, VOCABULARY_KEY, layout::Type};
+use super::{ArrowError, ArrowFile, LABEL_COLUMNS, LABELS_KEY, QUESTION_TYPES_KEY, VOCABULARY_KEY, layout::Type};
 use m3ae_text::Vocabulary;
 use std::{collections::BTreeMap, path::Path};
 
@@ -258,6 +258,17 @@ impl ArrowFile {
     pub fn label_names(&self) -> Result<Option<BTreeMap<String, Vec<String>>>, ArrowError> {
         let stored = self.metadata().get(LABELS_KEY);
         stored.map(|json| serde_json::from_str(json)).transpose().map_err(|error| self.bad_metadata(LABELS_KEY, error))
+    }
+
+    /// What each question of an image is about, by the image's name, where the file carries it.
+    ///
+    /// # Errors
+    /// When the metadata holds something else.
+    pub fn question_types(&self) -> Result<BTreeMap<String, Vec<String>>, ArrowError> {
+        match self.metadata().get(QUESTION_TYPES_KEY) {
+            None => Ok(BTreeMap::new()),
+            Some(json) => serde_json::from_str(json).map_err(|error| self.bad_metadata(QUESTION_TYPES_KEY, error)),
+        }
     }
 
     fn bad_metadata(&self, key: &str, error: impl std::fmt::Display) -> ArrowError {

@@ -113,6 +113,7 @@ fn rows(set: CaptionSet, split: &str, file_name: &str) -> SplitPlan {
             .collect(),
         duplicates,
         unknown_answers: 0,
+        question_types: Default::default(),
     }
 }
 

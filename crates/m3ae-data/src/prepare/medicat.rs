@@ -74,6 +74,7 @@ pub(super) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, Prepare
         dropped,
         duplicates,
         unknown_answers: 0,
+        question_types: Default::default(),
     });
     Ok(Plan { set: SetName::Medicat, vocabulary: None, label_names: Default::default(), splits: splits.collect() })
 }

@@ -64,6 +64,7 @@ pub(super) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, Prepare
             dropped,
             duplicates,
             unknown_answers,
+            question_types: BTreeMap::new(),
         }
     });
     let splits = splits.collect();

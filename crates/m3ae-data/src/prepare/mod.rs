@@ -237,6 +237,8 @@ pub struct SplitPlan {
     pub duplicates: usize,
     /// Answers outside the vocabulary: no model can give them.
     pub unknown_answers: usize,
+    /// What each question of an image is about, by the image's name; empty where the set does not say.
+    pub question_types: BTreeMap<String, Vec<String>>,
 }
 
 /// An image to be read, and what belongs to it.

@@ -108,8 +108,10 @@ fn record(row: &Row, id: i64) -> Result<(serde_json::Value, &[u8]), String> {
     let mut record = serde_json::json!({
         "qid": integer("qid").unwrap_or(id), "question": question, "answer": answer, "answer_type": answer_type,
     });
-    if let Ok(language) = text("q_lang") {
-        record["q_lang"] = language.into();
+    for optional in ["q_lang", "question_type", "content_type"] {
+        if let Ok(value) = text(optional) {
+            record[optional] = value.into();
+        }
     }
     Ok((record, image(field("image"))?))
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::arrow::{Kind, RowData};
 use m3ae_text::{Vocabulary, normalize_answer};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
 };
 
@@ -80,6 +80,7 @@ fn group(set: SetName, split: &str, questions: Questions, vocabulary: &Vocabular
         });
         rows[place].1.push(question);
     }
+    let question_types = question_types(&rows);
     let rows = rows.into_iter().map(|(row, asked)| PlannedRow { data: data(asked, vocabulary), ..row }).collect();
     SplitPlan {
         file_name: format!("{}_{split}.arrow", set.file_stem()),
@@ -89,7 +90,17 @@ fn group(set: SetName, split: &str, questions: Questions, vocabulary: &Vocabular
         dropped: questions.dropped,
         duplicates,
         unknown_answers,
+        question_types,
     }
+}
+
+/// What each image's questions are about; nothing where no record says.
+fn question_types(rows: &[(PlannedRow, Vec<Question>)]) -> BTreeMap<String, Vec<String>> {
+    if rows.iter().flat_map(|(_, asked)| asked).all(|question| question.about.is_empty()) {
+        return BTreeMap::new();
+    }
+    let of = |asked: &[Question]| asked.iter().map(|question| question.about.clone()).collect();
+    rows.iter().map(|(row, asked)| (row.image_id.clone(), of(asked))).collect()
 }
 
 fn data(asked: Vec<Question>, vocabulary: &Vocabulary) -> RowData {

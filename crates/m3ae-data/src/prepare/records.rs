@@ -18,6 +18,16 @@ pub(super) struct Question {
     pub question: String,
     pub answer: String,
     pub open: bool,
+    /// Its type, or several with commas between; empty where the set does not say.
+    pub about: String,
+}
+
+impl Question {
+    /// Whether two records ask the same; what they say that it is about may differ.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let said = |of: &Self| (of.image_id.clone(), of.id, of.question.clone(), of.answer.clone(), of.open);
+        said(self) == said(other)
+    }
 }
 
 /// The questions of a split's file or files, in order, and what could not be used.
@@ -81,7 +91,9 @@ pub(super) fn json(set: SetName, raw: &Path, split: &str, language: Language) ->
         let first = *ids.entry((question.image_id.clone(), question.id)).or_insert(questions.found.len());
         match questions.found.get(first) {
             None => questions.found.push(question),
-            Some(first) if *first == question => drop("the same question with the same id again".to_owned(), false),
+            Some(first) if first.says_the_same(&question) => {
+                drop("the same question with the same id again".to_owned(), false)
+            }
             Some(_) => drop("an id that another question of the same image has".to_owned(), true),
         }
     }
@@ -110,8 +122,18 @@ fn question(record: &serde_json::Value, name_key: &str, folder: &Path) -> Result
     };
     let id = record["qid"].as_i64().or_else(|| record["qid"].as_str()?.trim().parse().ok());
     let id = id.ok_or("no whole number under qid")?;
-    let question = text("question")?.to_owned();
-    Ok(Question { image: folder.join(name), image_id: name.to_owned(), id, question, answer, open })
+    let (image, image_id, question) = (folder.join(name), name.to_owned(), text("question")?.to_owned());
+    Ok(Question { image, image_id, id, question, answer, open, about: about(record) })
+}
+
+/// What a record says that its question is about: VQA-RAD's `question_type`, SLAKE's `content_type`.
+fn about(record: &serde_json::Value) -> String {
+    let shouted = record["question_type"].as_str().map(str::to_uppercase);
+    let text = shouted.or_else(|| Some(record["content_type"].as_str()?.to_owned())).unwrap_or_default();
+    let mut types: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    // VQA-RAD has `PRES, POS` and `POS, PRES`.
+    types.sort_unstable();
+    types.join(",")
 }
 
 /// VQA-Med-2019's categories that are used: the fourth, abnormality, is free text.
@@ -178,6 +200,7 @@ pub(super) fn medical(raw: &Path, split: &str, first_id: i64) -> Result<Question
                 question: question.to_owned(),
                 answer: answer.to_owned(),
                 open: true,
+                about: category.to_lowercase(),
             });
             next_id += 1;
         }

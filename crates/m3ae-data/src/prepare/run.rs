@@ -8,7 +8,7 @@ use super::{
     plan, report,
 };
 use crate::{
-    arrow::{ArrowFile, ArrowWriter, LABELS_KEY, Row, VOCABULARY_KEY, hex},
+    arrow::{ArrowFile, ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, VOCABULARY_KEY, hex},
     phantom,
 };
 use sha2::{Digest, Sha256};
@@ -172,7 +172,7 @@ fn inputs(split: &SplitPlan, plan: &Plan) -> String {
         digest.update(text);
     };
     add(concat!("m3ae-data ", env!("CARGO_PKG_VERSION"), " prepare 1"));
-    for (key, value) in metadata(plan) {
+    for (key, value) in metadata(split, plan) {
         add(&key);
         add(&value);
     }
@@ -190,13 +190,16 @@ fn inputs(split: &SplitPlan, plan: &Plan) -> String {
 }
 
 /// What stands in the file's schema.
-fn metadata(plan: &Plan) -> BTreeMap<String, String> {
+fn metadata(split: &SplitPlan, plan: &Plan) -> BTreeMap<String, String> {
     let mut metadata = BTreeMap::new();
     if let Some(vocabulary) = &plan.vocabulary {
         metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_json());
     }
     if !plan.label_names.is_empty() {
         metadata.insert(LABELS_KEY.to_owned(), serde_json::json!(plan.label_names).to_string());
+    }
+    if !split.question_types.is_empty() {
+        metadata.insert(QUESTION_TYPES_KEY.to_owned(), serde_json::json!(split.question_types).to_string());
     }
     metadata
 }
@@ -210,7 +213,8 @@ fn write(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Made, PrepareError> {
     let inputs = inputs(split, plan);
-    let mut writer = ArrowWriter::create(&out.join(&split.file_name), split.kind, &split.split, &metadata(plan))?;
+    let mut writer =
+        ArrowWriter::create(&out.join(&split.file_name), split.kind, &split.split, &metadata(split, plan))?;
     let mut dropped = split.dropped.clone();
     let (mut written, mut images, mut duplicates) = (Vec::new(), HashMap::new(), 0);
     let records = split.rows.len() + split.dropped.len();

@@ -147,6 +147,11 @@ fn medical_questions_have_both_namings_and_bars_in_answers() {
     let RowData::Questions { answer_types, question_ids, .. } = &both[0].splits[2].rows[2].data else { unreachable!() };
     assert_eq!((answer_types.as_slice(), question_ids.as_slice()), ([1].as_slice(), [8].as_slice()));
     assert_eq!(both[0].vocabulary.as_ref().unwrap().answers()[0], "an|swer");
+    let types = both.each_ref().map(|plan| &plan.splits[2].question_types);
+    assert_eq!(
+        (types[0]["a.jpg"].as_slice(), types[1]["d.jpg"].as_slice()),
+        (&["plane".into()][..], &["organ".into()][..])
+    );
 }
 
 #[test]
@@ -155,7 +160,7 @@ fn slake_is_read_in_the_language_asked_for() {
     let record = |id: i64, language: &str| {
         serde_json::json!({
             "qid": id, "img_name": "xmlab1/source.jpg", "question": "?", "answer": format!("{language} {id}"),
-            "answer_type": "OPEN", "q_lang": language,
+            "answer_type": "OPEN", "q_lang": language, "content_type": if id == 1 { "Organ" } else { "Plane" },
         })
     };
     for file in ["train.json", "validate.json", "test.json"] {
@@ -174,6 +179,8 @@ fn slake_is_read_in_the_language_asked_for() {
     let chosen = [Language::English, Language::Chinese, Language::All].map(ids);
     assert_eq!(chosen, [vec![1, 3], vec![2], vec![1, 2, 3]]);
     assert_eq!(ids(PrepareOptions::default().language), [1, 3]);
+    let plans = plan(SetName::Slake, raw.path(), &options()).unwrap();
+    assert_eq!(plans[0].splits[1].question_types["xmlab1/source.jpg"], ["Organ", "Plane"]);
 }
 
 #[test]

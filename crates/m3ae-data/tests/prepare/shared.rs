@@ -3,6 +3,7 @@
 use m3ae_data::{
     arrow::{ArrowFile, Kind},
     prepare::{PrepareOptions, PrepareReport, SetName, ValChoice, VocabularyScope, plan, prepare},
+    read_questions_arrow,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -87,6 +88,10 @@ fn vqa_rad_is_prepared_as_the_reference_does() {
     let reference = ArrowFile::open(&folder.join("vqa_vqa_rad_test.arrow")).unwrap();
     assert_eq!(open("test").schema().collect::<Vec<_>>(), reference.schema().collect::<Vec<_>>());
     assert_eq!(open("test").vocabulary().unwrap().unwrap().len(), 498);
+    // What the questions are about, in whatever order the raw file names several types.
+    let asked = read_questions_arrow(open("test").path()).unwrap().questions;
+    let of = |types: &str| asked.iter().filter(|question| question.question_type.as_deref() == Some(types)).count();
+    assert_eq!((of("PRES"), of("POS,PRES"), of("ATTRIB,PRES"), of("PRES,POS")), (163, 3, 3, 0));
 
     let report = PrepareReport::load(out.path()).unwrap();
     let leak = report.shared_images.iter().find(|shared| shared.files[1].ends_with("test.arrow")).unwrap();

@@ -1,53 +1,61 @@
 //! Scores beside published ones.
 
-use m3ae_report::{Align, Cell, IntervalPlot, Page, Style, Table};
+use m3ae_report::{Align, Cell, IntervalPlot, Page, Section, Style, Table};
 
 use crate::bootstrap::{Estimate, Interval};
 use crate::classification::ClassificationScores;
 use crate::published::{PublishedNumber, PublishedSource};
 use crate::retrieval::{RECALL_AT, RetrievalScores};
-use crate::vqa::VqaScores;
+use crate::vqa::{GroupScore, VqaScores};
 
 /// Colours of plots: ours and the published numbers.
 const OURS: usize = 0;
 const PUBLISHED: usize = 1;
 
 pub(super) fn vqa(page: &mut Page, scores: &VqaScores, level: f64, numbers: &[PublishedNumber]) {
-    let [by_image, by_item] = ["images", "questions"].map(|unit| over(level, unit));
-    let mut table = Table::new([
-        ("Questions", Align::Left),
-        ("Score %", Align::Right),
-        (&by_image, Align::Right),
-        ("Published %", Align::Right),
-        ("Released checkpoints %", Align::Right),
-        (&by_item, Align::Right),
-        ("Right", Align::Right),
-        ("Number", Align::Right),
-        ("Images", Align::Right),
-    ]);
-    let mut rows = Vec::new();
-    for group in scores.groups() {
-        let estimate = &group.score;
-        table.row([
-            group.name.as_str().into(),
-            Cell::strong(percent(estimate.value)),
-            interval(estimate.by_image),
-            numbers_of(numbers, &group.name, PublishedSource::Paper).into(),
-            numbers_of(numbers, &group.name, PublishedSource::ReleasedCheckpoint).into(),
-            interval(estimate.by_item),
-            group.hits.to_string().into(),
-            estimate.items.to_string().into(),
-            estimate.images.to_string().into(),
-        ]);
-        rows.push(plotted(&group.name, estimate));
-        rows.extend(plotted_published(numbers, &group.name, &group.name));
-    }
+    let whole: Vec<&GroupScore> = scores.groups().take(scores.groups().count() - scores.by_type.len()).collect();
     let section = page.section("Scores");
-    section.table(&table);
+    groups(section, &whole, level, numbers);
     if numbers.is_empty() {
         section.text("There are no published numbers for this benchmark.");
     }
-    section.figures([IntervalPlot::new(format!("Score, interval of {by_image}"), "percent", rows).draw()]);
+    if scores.by_type.is_empty() {
+        return;
+    }
+    let section = page.section("Scores by type of question");
+    let counted: usize = scores.by_type.iter().map(|group| group.score.items).sum();
+    if counted > scores.overall.score.items {
+        section.text("The types are the data set's own. A question of several types counts in each of them.");
+    } else {
+        section.text("The types are the data set's own.");
+    }
+    groups(section, &scores.by_type.iter().collect::<Vec<_>>(), level, &[]);
+}
+
+/// A table of groups of questions, and their intervals drawn; published numbers where there are some.
+fn groups(section: &mut Section, groups: &[&GroupScore], level: f64, numbers: &[PublishedNumber]) {
+    let [by_image, by_item] = ["images", "questions"].map(|unit| over(level, unit));
+    let mut columns = vec![("Questions", Align::Left), ("Score %", Align::Right), (&by_image, Align::Right)];
+    if !numbers.is_empty() {
+        columns.extend([("Published %", Align::Right), ("Released checkpoints %", Align::Right)]);
+    }
+    columns.extend([(by_item.as_str(), Align::Right), ("Right", Align::Right), ("Number", Align::Right)]);
+    columns.push(("Images", Align::Right));
+    let mut table = Table::new(columns);
+    let mut rows = Vec::new();
+    for group in groups {
+        let estimate = &group.score;
+        let score = [group.name.as_str().into(), Cell::strong(percent(estimate.value)), interval(estimate.by_image)];
+        let sources = [PublishedSource::Paper, PublishedSource::ReleasedCheckpoint];
+        let published = sources.map(|source| Cell::from(numbers_of(numbers, &group.name, source)));
+        let published = published.into_iter().filter(|_| !numbers.is_empty());
+        let counts = [group.hits, estimate.items, estimate.images].map(|count| Cell::from(count.to_string()));
+        table.row(score.into_iter().chain(published).chain([interval(estimate.by_item)]).chain(counts));
+        rows.push(plotted(&group.name, estimate));
+        rows.extend(plotted_published(numbers, &group.name, &group.name));
+    }
+    let plot = IntervalPlot::new(format!("Score, interval of {by_image}"), "percent", rows);
+    section.table(&table).figures([plot.draw()]);
 }
 
 pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, level: f64, numbers: &[PublishedNumber]) {
@@ -135,15 +143,15 @@ pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores, level: f64) {
 }
 
 /// Heading of intervals.
-fn over(level: f64, unit: &str) -> String {
+pub(super) fn over(level: f64, unit: &str) -> String {
     format!("{:.0} % over {unit}", level * 100.0)
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2}", share * 100.0)
 }
 
-fn interval(interval: Option<Interval>) -> Cell {
+pub(super) fn interval(interval: Option<Interval>) -> Cell {
     interval.map_or_else(none, |interval| format!("{:.1} to {:.1}", interval.low * 100.0, interval.high * 100.0).into())
 }
 

@@ -46,6 +46,7 @@ fn batches() -> (QuestionAnswering, Vec<CaptionBatch>) {
             let ids: Vec<String> = (0..2).map(|i| format!("{index}/{i}")).collect();
             for (i, id) in ids.iter().enumerate() {
                 questions.push(Question {
+                    question_type: None,
                     sample: CaptionSample { id: id.clone(), image: "x".into(), caption: "y".into() },
                     image_id: "x".into(),
                     question_id: 0,

@@ -1,0 +1,238 @@
+//! One task of the benchmark with one seed: fine-tuned, if it is, and scored.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use m3ae_data::prepare::SetName;
+use m3ae_eval::{Bootstrap, Evaluation, Finished, read_evaluation};
+use m3ae_train::{RunConfig, TrainError};
+
+use super::{BenchmarkArgs, Inputs, changes_of};
+use crate::backend::Backend;
+use crate::eval::{Benchmark, Job, RECORD, Split, prepare_options, prepared_path};
+use crate::files;
+use crate::model::ModelOptions;
+use crate::output::say;
+use crate::prepared::prepare_absent;
+use crate::training::{FinetuneTask, Stop, perform};
+
+/// Parts of a recipe that change no result.
+const HARMLESS: [(&str, &[&str]); 3] =
+    [("run", &["directory", "name"]), ("data", &["workers", "cache_mib", "prepared"]), ("checkpoint", &[])];
+
+/// What all tasks share.
+pub struct Runner<'a> {
+    pub args: &'a BenchmarkArgs,
+    pub backend: Backend,
+    /// The pre-trained model.
+    pub model: String,
+    /// Hash of its weights.
+    pub weights: String,
+    pub stop: Stop,
+}
+
+/// A benchmark with a seed; without one, as the pre-trained model does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    pub benchmark: Benchmark,
+    pub seed: Option<u64>,
+}
+
+impl Task {
+    /// For people, one of its own.
+    pub fn title(&self) -> String {
+        match self.seed {
+            Some(seed) => format!("{}, seed {seed}", self.name()),
+            None => self.name(),
+        }
+    }
+
+    /// The row of the table.
+    fn name(&self) -> String {
+        match (self.benchmark, self.seed) {
+            (Benchmark::Roco, None) => "roco, zero-shot".to_owned(),
+            (Benchmark::Roco, Some(_)) => "roco, fine-tuned".to_owned(),
+            (benchmark, _) => benchmark.name().to_owned(),
+        }
+    }
+
+    /// The name of its folders.
+    fn folder(&self) -> String {
+        let name = self.benchmark.name();
+        self.seed.map_or_else(|| format!("{name}-zero-shot"), |seed| format!("{name}-seed{seed}"))
+    }
+
+    /// That its recipe is one.
+    pub fn check(&self, runner: &Runner<'_>) -> Result<()> {
+        self.config(runner).map(|_| ()).with_context(|| format!("the recipe of {}", self.benchmark.name()))
+    }
+
+    /// The resolved recipe; `None` without fine-tuning.
+    fn config(&self, runner: &Runner<'_>) -> Result<Option<RunConfig>> {
+        let args = runner.args;
+        let changes = changes_of(self.benchmark, &args.overrides)?;
+        let Some(seed) = self.seed else { return Ok(None) };
+        let (origin, text) = finetuning(self.benchmark).recipe();
+        let mut recipe: toml::Table = text.parse().with_context(|| origin.to_owned())?;
+        // The model's sizes are those of the pre-trained one, whatever a recipe says that starts from random weights too.
+        if let Some(model) = recipe.get_mut("model").and_then(toml::Value::as_table_mut) {
+            model.remove("preset");
+        }
+        let quoted = |path: &Path| toml::Value::from(path.display().to_string());
+        let mut own = vec![
+            format!("run.name={}", self.folder()),
+            format!("run.directory={}", quoted(&args.out.join("runs"))),
+            format!("run.seed={seed}"),
+            format!("init.checkpoint={}", toml::Value::from(runner.model.as_str())),
+            format!("data.prepared={}", quoted(&args.prepared)),
+        ];
+        own.extend(args.tokenizer.iter().map(|path| format!("text.tokenizer={}", quoted(path))));
+        own.extend(changes);
+        Ok(Some(RunConfig::parse(&toml::to_string(&recipe)?, origin, &own)?))
+    }
+
+    /// Fine-tunes and scores, as far as it was not done before. `None` when it was asked to stop.
+    pub fn perform(&self, runner: &Runner<'_>) -> Result<Option<Finished>> {
+        let config = self.config(runner)?;
+        let evaluations = runner.args.out.join("eval").join(self.folder());
+        let job = |inputs: Inputs, config: Option<&RunConfig>| self.job(runner, &evaluations, inputs, config);
+        let prepared = self.prepared(runner, config.as_ref());
+        let folder = evaluations.display().to_string();
+        let changes = changes_of(self.benchmark, &runner.args.overrides)?;
+        let finished =
+            |evaluation| Finished { task: self.name(), seed: self.seed, evaluation, folder: folder.clone(), changes };
+
+        if let Some(evaluation) = self.found(runner, &evaluations, &prepared, config.as_ref()) {
+            say!("done before: {folder}");
+            return Ok(Some(finished(evaluation)));
+        }
+        if self.benchmark != Benchmark::PhantomVqa {
+            let set = self.benchmark.set();
+            for split in [Split::Train, Split::Val, Split::Test] {
+                prepare_absent(set, set.default_raw(), &prepared, split.name(), &prepare_options(set, None))?;
+            }
+        }
+        if let Some(config) = &config {
+            match perform(config, runner.backend, &runner.stop) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(None),
+                Err(error) if matches!(error.downcast_ref(), Some(TrainError::Changed { .. })) => {
+                    return Err(
+                        error.context("it was begun otherwise, and belongs to another benchmark: choose another --out")
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let inputs = self.inputs(runner, &prepared, config.as_ref())?;
+        let evaluation = job(inputs, config.as_ref()).perform(&runner.backend.device()?)?;
+        Ok(evaluation.map(finished))
+    }
+
+    /// The evaluation of an earlier call, where everything that it follows from is what it was.
+    fn found(
+        &self,
+        runner: &Runner<'_>,
+        folder: &Path,
+        prepared: &Path,
+        config: Option<&RunConfig>,
+    ) -> Option<Evaluation> {
+        let evaluation = read_evaluation(&folder.join(RECORD)).ok()?;
+        let inputs = self.inputs(runner, prepared, config).ok()?;
+        let same = inputs.iter().all(|(name, value)| evaluation.inputs.get(name) == Some(value));
+        let resampled = evaluation.bootstrap == bootstrap(runner.args);
+        (same && resampled).then_some(evaluation)
+    }
+
+    /// Where its prepared files are, or will be.
+    fn prepared(&self, runner: &Runner<'_>, config: Option<&RunConfig>) -> PathBuf {
+        match config.and_then(|config| config.data.phantom.as_ref()) {
+            Some(phantom) => phantom.join("arrows"),
+            None => runner.args.prepared.clone(),
+        }
+    }
+
+    /// What the result follows from: the pre-trained weights, the recipe, the data of all splits.
+    fn inputs(&self, runner: &Runner<'_>, prepared: &Path, config: Option<&RunConfig>) -> Result<Inputs> {
+        let mut data = blake3::Hasher::new();
+        for split in [Split::Train, Split::Val, Split::Test] {
+            data.update(files::hash(&prepared_path(prepared, self.benchmark.set(), split))?.as_bytes());
+        }
+        let recipe = config.map(recipe_hash).transpose()?.unwrap_or_else(|| "none".to_owned());
+        let candidates = runner.args.candidates.map_or_else(|| "all".to_owned(), |most| most.to_string());
+        let mut inputs = BTreeMap::from([
+            ("pretrained".to_owned(), runner.weights.clone()),
+            ("recipe".to_owned(), recipe),
+            ("splits".to_owned(), data.finalize().to_hex().to_string()),
+        ]);
+        if self.benchmark == Benchmark::Roco {
+            inputs.insert("candidates_asked".to_owned(), candidates);
+        }
+        Ok(inputs)
+    }
+
+    fn job(&self, runner: &Runner<'_>, out: &Path, inputs: Inputs, config: Option<&RunConfig>) -> Job {
+        let set = self.benchmark.set();
+        let checkpoint =
+            config.map_or_else(|| runner.model.clone(), |config| config.folder().join("model").display().to_string());
+        Job {
+            benchmark: self.benchmark,
+            checkpoint,
+            options: ModelOptions {
+                // A fine-tuned model has its own beside it.
+                tokenizer: runner.args.tokenizer.clone().filter(|_| self.seed.is_none()),
+                ..ModelOptions::default()
+            },
+            split: Split::Test,
+            protocol: None,
+            prepared: self.prepared(runner, config),
+            raw: match set {
+                SetName::Phantom => config.and_then(|config| config.data.phantom.clone()).unwrap_or_default(),
+                _ => set.default_raw().to_owned(),
+            },
+            out: out.to_owned(),
+            // The folder is of this task and model alone.
+            overwrite: true,
+            bootstrap: bootstrap(runner.args),
+            cases: 8,
+            label: config.map(|config| config.task.label.clone()).unwrap_or_default(),
+            candidates: runner.args.candidates,
+            logits: false,
+            inputs,
+            stop: Some(runner.stop.clone()),
+        }
+    }
+}
+
+fn bootstrap(args: &BenchmarkArgs) -> Bootstrap {
+    Bootstrap { resamples: args.resamples as usize, ..Bootstrap::default() }
+}
+
+/// The fine-tuning of a benchmark.
+fn finetuning(benchmark: Benchmark) -> FinetuneTask {
+    match benchmark {
+        Benchmark::VqaRad => FinetuneTask::VqaRad,
+        Benchmark::Slake => FinetuneTask::Slake,
+        Benchmark::VqaMed2019 => FinetuneTask::VqaMed2019,
+        Benchmark::Melinda => FinetuneTask::Melinda,
+        Benchmark::Roco => FinetuneTask::IrtrRoco,
+        Benchmark::PhantomVqa => FinetuneTask::PhantomVqa,
+    }
+}
+
+/// Hash of a resolved recipe, but for what changes no result and for the pre-trained model, whose content counts and not its name.
+fn recipe_hash(config: &RunConfig) -> Result<String> {
+    let mut table: toml::Table = config.to_toml()?.parse()?;
+    for (section, keys) in HARMLESS {
+        match (table.get_mut(section).and_then(toml::Value::as_table_mut), keys) {
+            (Some(_), []) => drop(table.remove(section)),
+            (Some(found), keys) => keys.iter().for_each(|key| drop(found.remove(*key))),
+            (None, _) => {}
+        }
+    }
+    if let Some(init) = table.get_mut("init").and_then(toml::Value::as_table_mut) {
+        init.remove("checkpoint");
+    }
+    Ok(blake3::hash(toml::to_string(&table)?.as_bytes()).to_hex().to_string())
+}

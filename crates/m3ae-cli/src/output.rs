@@ -1,0 +1,63 @@
+//! Output whose reader is gone, such as `| head -1`.
+//!
+//! The runtime ignores SIGPIPE, after which `println!` panics on a closed pipe. Here a command that only prints ends by that
+//! signal, as other programs do ([`end_with_reader`]). A run that trains must not be lost for it: it prints with [`say!`], which
+//! passes over what nobody reads, and takes the signal as a request to stop and save
+//! ([`Stop`](crate::training::Stop)).
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+
+/// Ends this process by SIGPIPE when it writes to a pipe that nobody reads.
+pub fn end_with_reader() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::sync::{Arc, atomic::AtomicBool};
+        let always = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)?;
+    }
+    Ok(())
+}
+
+/// A line on standard output, for whoever still reads it.
+macro_rules! say {
+    () => { $crate::output::line(&mut std::io::stdout(), format_args!("")) };
+    ($($text:tt)*) => { $crate::output::line(&mut std::io::stdout(), format_args!($($text)*)) };
+}
+
+/// A line on standard error, for whoever still reads it.
+macro_rules! say_error {
+    ($($text:tt)*) => { $crate::output::line(&mut std::io::stderr(), format_args!($($text)*)) };
+}
+
+pub(crate) use {say, say_error};
+
+/// Writes a line; an error to do so is no reason for anything else to fail.
+pub fn line(out: &mut dyn Write, text: Arguments<'_>) {
+    let _ = out.write_fmt(format_args!("{text}\n")).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_whole_and_a_closed_output_passed_over() {
+        let mut written = Vec::new();
+        line(&mut written, format_args!("a {}", 1));
+        assert_eq!(written, b"a 1\n");
+        line(&mut Closed, format_args!("a"));
+    }
+}
