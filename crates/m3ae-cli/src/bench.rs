@@ -1,7 +1,10 @@
 //! `m3ae bench`: measurements, each with one command.
 
 mod curve;
+mod peer;
+mod step;
 mod transfer;
+mod work;
 
 use std::process::ExitCode;
 
@@ -10,7 +13,9 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
+use step::StepArgs;
 use transfer::TransferArgs;
+use work::Kind;
 
 /// Measure this program.
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,12 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// A pre-training step, with AdamW
+    Step(StepArgs),
+    /// A step of fine-tuning for question answering
+    Finetune(StepArgs),
+    /// Answers to questions
+    Infer(StepArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
 }
@@ -28,6 +39,9 @@ enum What {
 /// Runs the measurement and prints its table.
 pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
     match &args.what {
+        What::Step(args) => step::run(args, Kind::Pretrain, backend),
+        What::Finetune(args) => step::run(args, Kind::Finetune, backend),
+        What::Infer(args) => step::run(args, Kind::Infer, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
     }

@@ -46,6 +46,8 @@ pub enum Activation {
 }
 
 /// How attention projects its input.
+// Made and taken apart at once: a box would cost more than the copy.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Projections {
     /// Queries, keys and values by one matrix `[D, 3D]`, in that order.
@@ -121,8 +123,8 @@ mod route {
     pub(crate) fn mlp(_: &Tensor<3>, _: (Linear, Linear), _: Activation, _: Option<Tensor<3>>) -> Option<Tensor<3>> {
         None
     }
-    pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, _: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
-        Err((moving, gradient))
+    pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
+        crate::plain_adamw(moving, gradient, step)
     }
     pub(crate) fn square_sum<const D: usize>(_: &Tensor<D>) -> Option<f64> {
         None
@@ -154,11 +156,19 @@ pub fn mlp(
 
 /// `θ ← kept · θ - rate · m / (√(v / correction) + ε)` after the moments took up the gradient. In place where the tensors are not
 /// shared.
-///
-/// # Errors
-/// Gives everything back where it has no kernel for the backend or the precision.
-pub fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
+#[must_use]
+pub fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
     route::adamw(moving, gradient, step)
+}
+
+/// The same in tensor operations.
+fn plain_adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
+    let gradient = if step.scale == 1.0 { gradient } else { gradient * step.scale };
+    let first = moving.first * step.beta_1 + gradient.clone() * (1.0 - step.beta_1);
+    let second = moving.second * step.beta_2 + gradient.square() * (1.0 - step.beta_2);
+    let denominator = (second.clone() / step.correction).sqrt() + step.epsilon;
+    let parameter = moving.parameter * step.kept - first.clone() / denominator * step.rate;
+    Moving { parameter, first, second }
 }
 
 /// The sum of the squares of all values, not differentiable.

@@ -53,11 +53,11 @@ pub(crate) fn attention(x: &Tensor<3>, attention: Attention) -> Option<Tensor<3>
     run(layer, inputs).map(Tensor::from_dispatch)
 }
 
-pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Result<Moving, (Moving, Tensor<1>)> {
+pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
     let Moving { parameter, first, second } = &moving;
     let tensors = [parameter, first, second, &gradient];
     if tensors.iter().any(|tensor| tensor.device().is_autodiff() || !is_ours(tensor)) {
-        return Err((moving, gradient));
+        return crate::plain_adamw(moving, gradient, step);
     }
     let Moving { parameter, first, second } = moving;
     let [mut parameter, mut first, mut second, gradient] = [parameter, first, second, gradient].map(|tensor| {
@@ -75,7 +75,7 @@ pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Re
         step,
     );
     let [parameter, first, second] = [parameter, first, second].map(Tensor::from_primitive::<Flex>);
-    Ok(Moving { parameter, first, second })
+    Moving { parameter, first, second }
 }
 
 /// A tensor that is all of its memory.

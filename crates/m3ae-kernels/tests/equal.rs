@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::prelude::*;
 use burn::tensor::activation::{gelu, sigmoid, softmax};
 use burn::tensor::{Distribution, Gradients};
-use m3ae_kernels::{Activation, Attention, Linear, Norm, Projections};
+use m3ae_kernels::{Activation, AdamWStep, Attention, Linear, Moving, Norm, Projections};
 use proptest::prelude::*;
 
 /// Flex has one generator for all threads: tests that seed it, and those that draw, take turns.
@@ -268,4 +268,27 @@ fn without_gradients_and_in_other_precisions_callers_know() {
     let burns = burn::tensor::module::layer_norm(x.clone(), norm.gamma.clone(), Some(norm.beta.clone()), 1e-5);
     assert!(largest_difference(ours, burns) < TOLERANCE);
     assert!(m3ae_kernels::layer_norm(&x.cast(burn::tensor::DType::F64), norm).is_none());
+}
+
+#[test]
+fn adamw_is_its_formula_and_works_in_place() {
+    let plain = Device::flex();
+    let _turn = turn();
+    let draw = || Tensor::<1>::random([100_000], Distribution::Normal(0.0, 1.0), &plain);
+    let (parameter, first, second, gradient) = (draw(), draw(), draw().square(), draw());
+    let moving = Moving { parameter: parameter.clone(), first: first.clone(), second: second.clone() };
+    let step =
+        AdamWStep { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-8, rate: 0.01, correction: 0.5, kept: 0.99, scale: 0.25 };
+    let ours = m3ae_kernels::adamw(moving, gradient.clone(), &step);
+    let g = gradient * 0.25;
+    let m = first * 0.9 + g.clone() * 0.1;
+    let v = second * 0.98 + g.square() * 0.02;
+    let p = parameter.clone() * 0.99 - m.clone() / ((v.clone() / 0.5).sqrt() + 1e-8) * 0.01;
+    for (ours, plain) in [(ours.parameter, p), (ours.first, m), (ours.second, v)] {
+        assert!(largest_difference(ours, plain) < 1e-6);
+    }
+    // What others hold is copied first.
+    assert!(parameter.into_data().iter::<f32>().all(f32::is_finite));
+    let x = Tensor::<1>::ones([70_000], &plain) * 3.0;
+    assert_eq!(m3ae_kernels::square_sum(&x), Some(630_000.0));
 }

@@ -146,10 +146,8 @@ impl M3ae {
     /// image stack, all), so the last layer computes no other.
     pub fn fuse_pooled(&self, input: FusionInput) -> Tensor<2> {
         let text_bias = input.text_bias.clone();
-        match self.fuse_until_last(input) {
-            Ok((text, image)) => self.pool_last(text, text_bias, image),
-            Err(fused) => fused.cls,
-        }
+        let states = self.fuse_until(self.layers_before_last(), input, false);
+        self.pool_last(states.text, text_bias, states.image)
     }
 
     /// Text states of the first `count` pairs, `[count, L, D]`, and the pooled others, `[B - count, 2D]`: of
@@ -157,35 +155,23 @@ impl M3ae {
     pub fn fuse_tokens_and_pairs(&self, input: FusionInput, count: usize) -> (Tensor<3>, Tensor<2>) {
         let [batch, _, _] = input.text.dims();
         let bias = input.text_bias.clone();
-        let last = self.multi_modal_language_layers.last();
-        let ((text, image), last) = match (self.fuse_until_last(input), last) {
-            (Ok(states), Some(last)) => (states, last),
-            (Ok((text, image)), None) => {
-                let cls = self.pool(text.clone(), image).narrow(0, count, batch - count);
-                return (text.narrow(0, 0, count), cls);
+        let FusionOutput { text, image, .. } = self.fuse_until(self.layers_before_last(), input, false);
+        let first = text.clone().narrow(0, 0, count);
+        let tokens = match self.multi_modal_language_layers.last() {
+            Some(last) => {
+                let context = Context { hidden: image.clone().narrow(0, 0, count), bias: None };
+                last.forward(first, Some(bias.clone().narrow(0, 0, count)), Some(context))
             }
-            (Err(fused), _) => {
-                return (fused.fusion.text.narrow(0, 0, count), fused.cls.narrow(0, count, batch - count));
-            }
+            None => first,
         };
-        let context = Context { hidden: image.clone().narrow(0, 0, count), bias: None };
-        let tokens =
-            last.forward(text.clone().narrow(0, 0, count), Some(bias.clone().narrow(0, 0, count)), Some(context));
         let rest = batch - count;
         let pairs =
             self.pool_last(text.narrow(0, count, rest), bias.narrow(0, count, rest), image.narrow(0, count, rest));
         (tokens, pairs)
     }
 
-    /// Text and image states before the last layer; a model without layers gives its features.
-    fn fuse_until_last(&self, input: FusionInput) -> Result<(Tensor<3>, Tensor<3>), MultiModalFeatures> {
-        match self.multi_modal_language_layers.len() {
-            0 => Err(self.fuse(input, false)),
-            layers => {
-                let fused = self.fuse_until(layers - 1, input, false);
-                Ok((fused.text, fused.image))
-            }
-        }
+    fn layers_before_last(&self) -> usize {
+        self.multi_modal_language_layers.len().saturating_sub(1)
     }
 
     /// The last layer and the poolers, which read the first token only (of Swin's image stack, all).
@@ -229,6 +215,13 @@ impl M3ae {
         let text = self.project_text(self.encode_text(ids, mask.clone()));
         let image = self.project_image(self.encode_image(image, None));
         self.fuse(FusionInput { text, text_bias: padding_bias(mask), image }, false)
+    }
+
+    /// As [`forward`](Self::forward), of which only the pooled pair is wanted, `[B, 2D]`: less work.
+    pub fn forward_pooled(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> Tensor<2> {
+        let text = self.project_text(self.encode_text(ids, mask.clone()));
+        let image = self.project_image(self.encode_image(image, None));
+        self.fuse_pooled(FusionInput { text, text_bias: padding_bias(mask), image })
     }
 
     /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).

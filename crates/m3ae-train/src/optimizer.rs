@@ -161,7 +161,7 @@ impl AdamW {
         let AdamWConfig { weight_decay, beta_1, beta_2, epsilon, .. } = self.config;
         let group = Group::of(&name);
         let rate = self.config.rate(group.rate, factor);
-        let (mut moving, steps) = match self.moments.remove(&name) {
+        let (moving, steps) = match self.moments.remove(&name) {
             None => {
                 let (first, second) = (parameter.zeros_like(), parameter.zeros_like());
                 (Moving { parameter, first, second }, 1)
@@ -177,23 +177,12 @@ impl AdamW {
             kept: if group.decay { 1.0 - rate * weight_decay } else { 1.0 },
             scale: scale.unwrap_or(1.0),
         };
-        moving = m3ae_kernels::adamw(moving, gradient, &step)
-            .unwrap_or_else(|(moving, gradient)| plain_adamw(moving, gradient, &step));
-        let Moving { parameter, first, second } = moving;
+        let Moving { parameter, first, second } = m3ae_kernels::adamw(moving, gradient, &step);
         self.moments.insert(name, Moments { first, second, steps });
         parameter
     }
 }
 
-/// The same in tensor operations.
-fn plain_adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Moving {
-    let gradient = if step.scale == 1.0 { gradient } else { gradient * step.scale };
-    let first = moving.first * step.beta_1 + gradient.clone() * (1.0 - step.beta_1);
-    let second = moving.second * step.beta_2 + gradient.square() * (1.0 - step.beta_2);
-    let denominator = (second.clone() / step.correction).sqrt() + step.epsilon;
-    let parameter = moving.parameter * step.kept - first.clone() / denominator * step.rate;
-    Moving { parameter, first, second }
-}
 /// The dotted path of the module being visited.
 #[derive(Debug, Default)]
 struct Path(Vec<String>);

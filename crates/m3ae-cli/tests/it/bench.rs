@@ -4,24 +4,49 @@ use std::fs;
 
 use crate::{fails, pretrain::TINY, succeeds};
 
+/// The built-in recipes at the tiny recipe's sizes, as values of `option`.
+fn tiny(option: &str) -> Vec<String> {
+    let tiny: toml::Table = TINY.parse().unwrap();
+    let sizes = [("model", "vision_width"), ("model", "image_size"), ("phantom", "side"), ("phantom", "train")];
+    let sizes = sizes.map(|(section, key)| format!("{section}.{key}={}", tiny[section][key]));
+    let counts = ["val", "test", "vqa_train", "vqa_val", "vqa_test"].map(|key| format!("phantom.{key}=4"));
+    sizes.into_iter().chain(counts).flat_map(|value| [option.to_owned(), value]).collect()
+}
+
+#[test]
+fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = ["--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1", "--rounds", "2"];
+    for work in ["step", "finetune", "infer"] {
+        let printed = succeeds(folder.path(), &[&["bench", work], &sizes[..]].concat());
+        assert!(printed.contains("| ours |") && printed.contains("--peer"), "{printed}");
+    }
+    // A peer that needs a thousand seconds.
+    let script = "echo '20 M parameters'; echo 'step 0: 1.0 s, 1 samples/s, peak 1.0 GB, loss 1'; \
+                  echo \"step 1: 1000.0 s, 1 samples/s, peak 900.0 GB, loss 1\"; echo \"$@\" > asked";
+    fs::write(folder.path().join("peer.sh"), script).unwrap();
+    let peer = ["--peer", "/bin/sh", "--peer-script", "peer.sh", "--json", "turns.json"];
+    let printed = succeeds(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
+    assert!(printed.contains("| PyTorch | 20.0 M | 1000.000 |") && printed.contains("| ratio | | 0.00 |"), "{printed}");
+    let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
+    assert!(asked.contains("--mode pretrain") && asked.contains("--batch 2") && asked.contains("--small"), "{asked}");
+    let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((turns["ours"].as_array().unwrap().len(), turns["theirs"].as_array().unwrap().len()), (2, 2));
+
+    fs::write(folder.path().join("peer.sh"), "exit 3").unwrap();
+    let error = fails(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
+    assert!(error.contains("/bin/sh ended with exit status: 3"), "{error}");
+    let error = fails(folder.path(), &["bench", "infer", "--image", "33"]);
+    assert!(error.contains("--image 33 is no multiple of the patch size 16"), "{error}");
+}
+
 #[test]
 fn transfer_compares_pretrained_with_scratch_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    // The built-in recipes at the tiny recipe's sizes.
-    let tiny: toml::Table = TINY.parse().unwrap();
     let mut args = vec!["bench".to_owned(), "transfer".into(), "--seeds".into(), "2".into()];
-    for (section, key) in
-        [("model", "vision_width"), ("model", "image_size"), ("phantom", "side"), ("phantom", "train")]
-    {
-        for option in ["--set", "--set-pretraining"] {
-            args.extend([option.to_owned(), format!("{section}.{key}={}", tiny[section][key])]);
-        }
-    }
-    for key in ["val", "test", "vqa_train", "vqa_val", "vqa_test"] {
-        for option in ["--set", "--set-pretraining"] {
-            args.extend([option.to_owned(), format!("phantom.{key}=4")]);
-        }
-    }
+    args.extend(tiny("--set"));
+    args.extend(tiny("--set-pretraining"));
     args.extend(["--set-pretraining", "train.steps=2", "--set", "train.epochs=1"].map(str::to_owned));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let printed = succeeds(folder.path(), &args);

@@ -56,7 +56,7 @@ impl Task for Classification {
         let head = model.cls_head.as_ref().ok_or(MissingHead("cls"))?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(features(model, image, texts).cls); // [B, classes]
+        let logits = head.forward(features(model, image, texts)); // [B, classes]
         let loss = cross_entropy(logits.clone(), targets.clone());
         let right = hits(logits.detach(), targets).float();
         let size = samples.len();

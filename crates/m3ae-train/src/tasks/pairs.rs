@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use m3ae_data::pad;
-use m3ae_model::{M3ae, MultiModalFeatures};
+use m3ae_model::M3ae;
 
 /// Padded texts on a device.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub fn images(values: &[f32], side: usize, device: &Device) -> Tensor<4> {
     Tensor::<1>::from_data(values, device).reshape([values.len() / (3 * side * side), 3, side, side])
 }
 
-/// One full pass over pairs.
-pub(crate) fn features(model: &M3ae, image: Tensor<4>, texts: Texts) -> MultiModalFeatures {
-    model.forward(image, texts.ids, texts.mask)
+/// One full pass over pairs, to the pooled features `[B, 2D]`.
+pub(crate) fn features(model: &M3ae, image: Tensor<4>, texts: Texts) -> Tensor<2> {
+    model.forward_pooled(image, texts.ids, texts.mask)
 }

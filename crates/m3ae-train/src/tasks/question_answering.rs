@@ -74,7 +74,7 @@ impl Task for QuestionAnswering {
         let head = model.vqa_head.as_ref().ok_or(MissingHead("vqa"))?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(features(model, image, texts).cls); // [B, answers]
+        let logits = head.forward(features(model, image, texts)); // [B, answers]
         let loss = vqa_loss(logits.clone(), targets.clone());
 
         let best = logits.detach().argmax(1); // [B, 1]
