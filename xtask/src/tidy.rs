@@ -22,7 +22,7 @@ const PRIVATE_FOLDERS: [&str; 5] = [
     concat!("C:\\Us", "ers\\"),
 ];
 
-/// Folders at the top that are not sources.
+/// What at the top is no source.
 const NOT_SOURCES: [&str; 4] = [".git", "target", "runs", "datasets"];
 
 /// Checks every source of the workspace, prints each breach of a rule, and fails where there is one.
@@ -53,11 +53,13 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries = entries().with_context(|| format!("cannot list {}", folder.display()))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
+        // In a linked work tree, .git is a file.
+        if folder == root && NOT_SOURCES.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            if folder != root || !NOT_SOURCES.iter().any(|name| entry.file_name() == *name) {
-                collect(root, &entry.path(), files)?;
-            }
+            collect(root, &entry.path(), files)?;
         } else if kind.is_file() {
             let path = entry.path();
             files.push(path.strip_prefix(root).unwrap_or(&path).to_path_buf());
