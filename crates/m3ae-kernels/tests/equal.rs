@@ -1,5 +1,8 @@
 //! The kernels against the same layers composed of Burn's operations: values and gradients, over random shapes.
 
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::prelude::*;
