@@ -68,6 +68,9 @@ pub struct Evaluation {
     pub protocol: Protocol,
     /// Whether the checkpoint was chosen on the items that are scored.
     pub validation_equals_test: bool,
+    /// Whether validation and test were compared: else it is not known that they differ.
+    #[serde(default)]
+    pub validation_compared: bool,
     /// What a reader must know, such as how many questions were cut.
     pub notes: Vec<String>,
     /// What the scores follow from: hashes of weights and data, and settings; names and values. Two evaluations with the same of
@@ -100,6 +103,7 @@ impl Evaluation {
             model: model.to_owned(),
             protocol,
             validation_equals_test: false,
+            validation_compared: false,
             notes: Vec::new(),
             inputs: BTreeMap::new(),
             environment: BTreeMap::new(),

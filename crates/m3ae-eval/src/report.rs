@@ -65,7 +65,7 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
             "Validation equals test: the checkpoint was chosen on the items that are scored here, so the scores are too high by an \
              unknown amount.",
         );
-    } else {
+    } else if evaluation.validation_compared {
         page.summary("Validation and test are different items: the checkpoint was not chosen on what is scored here.");
     }
     page.summary(format!("Model: {}", evaluation.model));
@@ -133,6 +133,7 @@ pub(crate) mod tests {
             confusion: Confusion::of_answers(&list, 5),
         };
         let mut evaluation = Evaluation::new("vqa-rad", "test", "runs/<x>/model", Protocol::Clean, QUICK, scores);
+        evaluation.validation_compared = true;
         evaluation.notes.push("2 questions were cut to 32 tokens.".into());
         evaluation.environment.insert("device".into(), "cpu".into());
         evaluation
@@ -144,6 +145,8 @@ pub(crate) mod tests {
         let html = eval_report(&evaluation, &[]).unwrap().html();
         let first = html.split("<h1>").nth(1).unwrap();
         assert!(first.find("Validation and test are different").unwrap() < first.find("Model:").unwrap());
+        evaluation.validation_compared = false;
+        assert!(!eval_report(&evaluation, &[]).unwrap().html().contains("Validation and test are different"));
         evaluation.validation_equals_test = true;
         let html = eval_report(&evaluation, &[]).unwrap().html();
         let first = html.split("<h1>").nth(1).unwrap();

@@ -13,6 +13,7 @@ use m3ae_eval::{
     vqa_scores,
 };
 
+use super::benchmark::Split;
 use super::job::Job;
 use super::{protocol, questions, write};
 use crate::blocks::blocks;
@@ -74,6 +75,7 @@ pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
     let mut evaluation = job.record(&opened, device, &data.path, inputs, scores);
     evaluation.protocol = findings.protocol;
     evaluation.validation_equals_test = findings.validation_equals_test;
+    evaluation.validation_compared = job.split == Split::Test && data.validation_equals_test.is_some();
     evaluation.notes = findings.notes;
     let speed = predictions.len() as f64 / said.took.as_secs_f64().max(f64::MIN_POSITIVE);
     evaluation.environment.insert("questions_per_second".to_owned(), format!("{speed:.2}"));
