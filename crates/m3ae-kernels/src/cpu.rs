@@ -1,7 +1,7 @@
 //! Layers on slices of float32 in memory, forward and backward, on all processors.
 //!
 //! Work is cut into pieces that do not depend on the number of threads, and sums run over them in order: results are the same bits
-//! on every machine and with any number of threads.
+//! with any number of threads. (Products differ in rounding between processors with other vectors.)
 
 pub(crate) mod attention;
 mod matrix;

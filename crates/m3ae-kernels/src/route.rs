@@ -1,7 +1,7 @@
 //! From tensors to the kernels, where they are on Flex and in float32.
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::{BackendTensor, DispatchDevice, DispatchTensorKind, Flex};
+use burn::backend::{DispatchDevice, Flex};
 use burn::prelude::*;
 use burn::tensor::{DType, Distribution};
 
@@ -31,10 +31,10 @@ pub(crate) fn attention(x: &Tensor<3>, attention: Attention) -> Option<Tensor<3>
         return None;
     }
     let dropout = dropout(attention.dropout, &x.device());
-    let bias = attention.bias.map(|bias| {
-        let [batch, _, _, keys] = bias.dims();
-        bias.reshape([batch, keys])
-    });
+    let bias = match attention.bias {
+        Some(bias) => Some(flex(bias)?), // [B, 1, 1, Lk] in memory is [B, Lk]
+        None => None,
+    };
     let mut inputs = vec![x.clone().into_dispatch()];
     inputs.extend(attention.context.map(Tensor::into_dispatch));
     let layers = match attention.projections {
@@ -45,10 +45,6 @@ pub(crate) fn attention(x: &Tensor<3>, attention: Attention) -> Option<Tensor<3>
         inputs.extend([weight.into_dispatch(), bias.into_dispatch()]);
     }
     inputs.extend(attention.residual.map(Tensor::into_dispatch));
-    let bias = match bias {
-        Some(bias) => Some(flex(bias)?),
-        None => None,
-    };
     let layer = layers::Attention { heads: attention.heads, bias, dropout };
     run(layer, inputs).map(Tensor::from_dispatch)
 }
@@ -60,13 +56,10 @@ pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Mo
         return crate::plain_adamw(moving, gradient, step);
     }
     let Moving { parameter, first, second } = moving;
-    let [mut parameter, mut first, mut second, gradient] = [parameter, first, second, gradient].map(|tensor| {
-        // Not through `flex`: a copy of the handle would make the values shared.
-        match tensor.into_dispatch().kind {
-            DispatchTensorKind::Flex(BackendTensor::Float(values)) => values.into_whole(),
-            _ => unreachable!("checked above"),
-        }
-    });
+    let values = [parameter, first, second, gradient].map(flex);
+    let [Some(mut parameter), Some(mut first), Some(mut second), Some(gradient)] = values else {
+        unreachable!("all four are on Flex");
+    };
     optimizer::adamw(
         parameter.storage_mut::<f32>(),
         first.storage_mut::<f32>(),
@@ -78,18 +71,6 @@ pub(crate) fn adamw(moving: Moving, gradient: Tensor<1>, step: &AdamWStep) -> Mo
     Moving { parameter, first, second }
 }
 
-/// A tensor that is all of its memory.
-trait Whole {
-    fn into_whole(self) -> Self;
-}
-
-impl Whole for FlexTensor {
-    fn into_whole(self) -> Self {
-        let whole = self.is_contiguous() && self.bytes().len() == self.layout().num_elements() * size_of::<f32>();
-        if whole { self } else { self.to_contiguous() }
-    }
-}
-
 pub(crate) fn square_sum<const D: usize>(x: &Tensor<D>) -> Option<f64> {
     if !is_ours(x) {
         return None;
@@ -97,7 +78,7 @@ pub(crate) fn square_sum<const D: usize>(x: &Tensor<D>) -> Option<f64> {
     Some(optimizer::square_sum(flex(x.clone())?.storage::<f32>()))
 }
 
-/// The values of a tensor that has no gradient.
+/// The values of a tensor without its gradient; not shared where the tensor was not.
 fn flex<const D: usize>(x: Tensor<D>) -> Option<FlexTensor> {
     let x = if x.device().is_autodiff() { x.inner() } else { x };
     x.try_into_primitive::<Flex>().ok().map(|tensor| tensor.to_contiguous())

@@ -303,6 +303,10 @@ impl M3aeConfig {
                 return Err(ConfigError { field, problem: format!("{dropout} is not in [0, 1)") });
             }
         }
+        if !(self.initializer_range > 0.0 && self.initializer_range <= 1.0) {
+            let problem = format!("{} is not between 0 and 1", self.initializer_range);
+            return Err(ConfigError { field: "initializer_range", problem });
+        }
         self.swin.as_ref().map_or(Ok(()), |swin| self.validate_swin(swin))
     }
 
@@ -319,10 +323,6 @@ impl M3aeConfig {
             let problem = "masked image modelling is not defined for Swin, which cannot leave patches out: \
                            set heads.mim = false, or use the CLIP encoder";
             return Err(ConfigError { field: "heads.mim", problem: problem.into() });
-        }
-        if !(self.initializer_range > 0.0 && self.initializer_range <= 1.0) {
-            let problem = format!("{} is not between 0 and 1", self.initializer_range);
-            return Err(ConfigError { field: "initializer_range", problem });
         }
         Ok(())
     }
@@ -382,5 +382,9 @@ mod tests {
         let mut config = M3aeConfig::m3ae_small();
         config.fusion.dropout = 1.0;
         assert_eq!(config.validate().unwrap_err().field, "fusion.dropout");
+        for range in [0.0, 2.0, f64::NAN] {
+            let config = M3aeConfig::m3ae_small().with_initializer_range(range);
+            assert_eq!(config.validate().unwrap_err().field, "initializer_range");
+        }
     }
 }

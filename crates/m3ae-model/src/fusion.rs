@@ -95,8 +95,8 @@ pub(crate) fn co_attention(
         if keep_attention {
             let text = language.forward_with_maps(x, Some(text_bias.clone()), Some(image_context));
             let image = vision.forward_with_maps(y, None, Some(text_context));
-            attention.extend(CoAttentionMaps::new(&text, &image));
-            (x, y) = (text.hidden, image.hidden);
+            (x, y) = (text.hidden.clone(), image.hidden.clone());
+            attention.push(CoAttentionMaps::new(text, image));
         } else {
             x = language.forward(x, Some(text_bias.clone()), Some(image_context));
             y = vision.forward(y, None, Some(text_context));
@@ -106,12 +106,12 @@ pub(crate) fn co_attention(
 }
 
 impl CoAttentionMaps {
-    fn new(text: &LayerOutput, image: &LayerOutput) -> Option<Self> {
-        Some(Self {
-            text_self: text.self_attention.clone()?,
-            text_to_image: text.cross_attention.clone(),
-            image_self: image.self_attention.clone()?,
-            image_to_text: image.cross_attention.clone(),
-        })
+    fn new(text: LayerOutput, image: LayerOutput) -> Self {
+        Self {
+            text_self: text.self_attention,
+            text_to_image: text.cross_attention,
+            image_self: image.self_attention,
+            image_to_text: image.cross_attention,
+        }
     }
 }

@@ -212,16 +212,19 @@ impl M3ae {
     /// - `image`: `[B, 3, S, S]`
     /// - `ids`, `mask`: `[B, L]`
     pub fn forward(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> MultiModalFeatures {
+        self.fuse(self.encode(image, ids, mask), false)
+    }
+
+    /// Both modalities in the fusion's space.
+    fn encode(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> FusionInput {
         let text = self.project_text(self.encode_text(ids, mask.clone()));
         let image = self.project_image(self.encode_image(image, None));
-        self.fuse(FusionInput { text, text_bias: padding_bias(mask), image }, false)
+        FusionInput { text, text_bias: padding_bias(mask), image }
     }
 
     /// As [`forward`](Self::forward), of which only the pooled pair is wanted, `[B, 2D]`: less work.
     pub fn forward_pooled(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> Tensor<2> {
-        let text = self.project_text(self.encode_text(ids, mask.clone()));
-        let image = self.project_image(self.encode_image(image, None));
-        self.fuse_pooled(FusionInput { text, text_bias: padding_bias(mask), image })
+        self.fuse_pooled(self.encode(image, ids, mask))
     }
 
     /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).

@@ -160,14 +160,14 @@ pub struct BertLayer {
     pub output: BertOutput,
 }
 
-/// What one layer gives.
+/// What one layer gives with its attention.
 #[derive(Debug, Clone)]
 pub struct LayerOutput {
     /// `[B, L, D]`
     pub hidden: Tensor<3>,
-    /// Self-attention probabilities, `[B, heads, L, L]`, if asked for.
-    pub self_attention: Option<Tensor<4>>,
-    /// Cross-attention probabilities, `[B, heads, L, Lk]`, if asked for.
+    /// Self-attention probabilities, `[B, heads, L, L]`.
+    pub self_attention: Tensor<4>,
+    /// Cross-attention probabilities, `[B, heads, L, Lk]`.
     pub cross_attention: Option<Tensor<4>>,
 }
 
@@ -184,11 +184,7 @@ impl BertLayer {
     /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)).
     /// A layer without cross-attention ignores `context`, one with it and no context skips that part.
     pub fn forward(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
-        let mut x = self.attention.forward(hidden, None, bias);
-        if let (Some(cross), Some(context)) = (&self.crossattention, context) {
-            x = cross.forward(x, Some(context.hidden), context.bias);
-        }
-        self.feed_forward(x)
+        self.forward_queries(hidden, None, bias, context)
     }
 
     /// As [`forward`](Self::forward), with the attention's probabilities.
@@ -204,13 +200,24 @@ impl BertLayer {
             let (c, probabilities) = cross.forward_with_map(x, context.hidden, context.bias);
             (x, cross_attention) = (c, Some(probabilities));
         }
-        LayerOutput { hidden: self.feed_forward(x), self_attention: Some(self_attention), cross_attention }
+        LayerOutput { hidden: self.feed_forward(x), self_attention, cross_attention }
     }
 
     /// The first token's part of [`forward`](Self::forward), `[B, 1, D]`, for which the other tokens are keys and values only.
     pub fn forward_first(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
         let first = hidden.clone().narrow(1, 0, 1);
-        let mut x = self.attention.forward(first, Some(hidden), bias);
+        self.forward_queries(first, Some(hidden), bias, context)
+    }
+
+    /// `queries` read `hidden`, or themselves.
+    fn forward_queries(
+        &self,
+        queries: Tensor<3>,
+        hidden: Option<Tensor<3>>,
+        bias: Option<Tensor<4>>,
+        context: Option<Context>,
+    ) -> Tensor<3> {
+        let mut x = self.attention.forward(queries, hidden, bias);
         if let (Some(cross), Some(context)) = (&self.crossattention, context) {
             x = cross.forward(x, Some(context.hidden), context.bias);
         }

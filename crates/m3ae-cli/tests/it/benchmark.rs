@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::finetune::melinda;
 use crate::pretrain::TINY;
 use crate::{fails, m3ae, succeeds};
 
@@ -20,20 +21,6 @@ pub fn copy_folder(from: &Path, to: &Path) {
             true => copy_folder(&path, &copy),
             false => assert!(fs::copy(&path, copy).is_ok()),
         }
-    }
-}
-
-/// MELINDA's layout: eight figures in each split, of two classes.
-fn melinda(raw: &Path) {
-    fs::create_dir_all(raw.join("melinda_images")).unwrap();
-    for split in ["train", "dev", "test"] {
-        let mut rows = "figure_file,caption,i_meth_label,p_meth_label,i_meth,p_meth\n".to_owned();
-        for i in 0..8_u8 {
-            let name = format!("{split}{i}.png");
-            image::GrayImage::from_pixel(20, 20, [i * 30].into()).save(raw.join("melinda_images").join(&name)).unwrap();
-            rows += &format!("{name},figure number {i},a{},b{},c{},d{}\n", i % 3, i % 2, i % 3, i % 2);
-        }
-        fs::write(raw.join(format!("{split}.csv")), rows).unwrap();
     }
 }
 

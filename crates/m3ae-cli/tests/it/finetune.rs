@@ -120,10 +120,8 @@ fn retrieval_starts_from_the_matching_head() {
     assert_eq!(matching[matching.len() / 2..], score);
 }
 
-#[test]
-fn figures_are_classified_by_any_of_the_label_columns() {
-    let folder = workplace("classification");
-    let raw = folder.path().join("melinda");
+/// MELINDA's layout: eight figures in each split, of two classes in `p_meth_label` and three in `i_meth_label`.
+pub fn melinda(raw: &Path) {
     fs::create_dir_all(raw.join("melinda_images")).unwrap();
     for split in ["train", "dev", "test"] {
         let mut rows = "figure_file,caption,i_meth_label,p_meth_label,i_meth,p_meth\n".to_owned();
@@ -134,6 +132,13 @@ fn figures_are_classified_by_any_of_the_label_columns() {
         }
         fs::write(raw.join(format!("{split}.csv")), rows).unwrap();
     }
+}
+
+#[test]
+fn figures_are_classified_by_any_of_the_label_columns() {
+    let folder = workplace("classification");
+    let raw = folder.path().join("melinda");
+    melinda(&raw);
     succeeds(folder.path(), &["prepare", "melinda", "--raw", "melinda"]);
     // A tokenizer: the synthetic set's.
     fs::write(folder.path().join("tiny.toml"), TINY).unwrap();

@@ -5,8 +5,8 @@ use crate::Activation;
 /// Values that are summed side by side: one vector of AVX-512, two of AVX2.
 const LANES: usize = 16;
 
-/// Compiles `loops` for the widest vectors of this processor. Nothing is contracted or reordered: every processor gives the same
-/// numbers.
+/// Compiles `loops` for the widest vectors of this processor. Nothing is contracted or reordered: these loops give the
+/// same numbers on every processor.
 #[inline]
 pub(crate) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(loops)
