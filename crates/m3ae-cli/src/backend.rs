@@ -34,13 +34,26 @@ impl Backend {
         matches!(self, Self::Flex | Self::Ndarray)
     }
 
+    /// Whether Burn's collectives work on its devices: on CUDA, where NCCL was found.
+    pub fn has_collectives(self) -> bool {
+        #[cfg(feature = "cuda")]
+        if self == Self::Cuda {
+            return burn::cubecl::Device::cuda(0).is_ok_and(|device| device.client().has_device_transport());
+        }
+        false
+    }
+
     fn numbered(self, number: usize) -> Result<Device> {
         if number == 0 || self.is_processor() {
             return self.device();
         }
         match self {
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(burn::tensor::DeviceIndex::Specified(number))),
+            Self::Cuda => {
+                // Burn itself would panic when the device is first used.
+                let found = burn::cubecl::Device::cuda(number);
+                Ok(Device::new(found.map_err(|problem| anyhow::anyhow!("train.devices: {problem}"))?))
+            }
             #[cfg(feature = "rocm")]
             Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Specified(number))),
             other => {
@@ -103,6 +116,11 @@ mod tests {
     #[cfg(feature = "flex")]
     fn the_processor_counts_as_often_as_is_asked() {
         assert_eq!(Backend::Flex.devices(3).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn processors_have_no_collectives() {
+        assert!(!Backend::Flex.has_collectives() && !Backend::Ndarray.has_collectives());
     }
 
     #[test]

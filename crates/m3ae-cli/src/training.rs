@@ -13,8 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use burn::prelude::Device;
-use m3ae_train::{Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
+use m3ae_train::{Devices, Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
@@ -67,13 +66,14 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
         RunFolder::check_free(config, args.overwrite)?;
     }
     let devices = backend.devices(config.train.devices)?;
+    let devices = Devices::open(devices, config.train.all_reduce, backend.has_collectives())?;
     let setup = Setup::open(config)?;
     let dropout = setup.model.text.dropout + setup.model.fusion.dropout;
-    if devices.len() > 1 && backend.is_processor() && dropout > 0.0 {
+    if devices.all().len() > 1 && backend.is_processor() && dropout > 0.0 {
         bail!(
             "train.devices = {}: threads of one processor share its generator, and what dropout draws would differ from run to run; \
              set model.dropout = 0, or train.devices = 1",
-            devices.len()
+            devices.all().len()
         );
     }
     say!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
@@ -84,7 +84,7 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     };
     let folder = run.folder().path().to_owned();
     logging::into_file(&run.folder().file("log.txt"))?;
-    environment::write(&run.folder().file("environment.json"), &devices)?;
+    environment::write(&run.folder().file("environment.json"), devices.all())?;
     let summary = train(run, &mut Telemetry::new(config, screen(config, args.plain, stop)), stop.flag());
     write_report(&folder);
     let summary = summary.with_context(|| format!("the run in {} ended", folder.display()))?;
@@ -106,7 +106,7 @@ fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &[Device], allowed: &[String]) -> Result<Run<'a>> {
+fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &Devices, allowed: &[String]) -> Result<Run<'a>> {
     let reopen = || RunFolder::reopen(config);
     let found = find_checkpoint(&config.folder())?;
     for (path, problem) in &found.damaged {

@@ -71,6 +71,29 @@ pub enum TrainError {
     /// No device to train on.
     #[error("there is no device to train on")]
     NoDevice,
+    /// `train.all_reduce` asks for what the backend cannot do.
+    #[error(
+        "train.all_reduce = \"collective\": this backend cannot sum over its {devices} devices by itself; only cuda can, where NCCL is \
+         installed so that `libnccl.so` can be loaded (that very name: the library's -dev package, or a link to libnccl.so.2). Take \
+         \"copy\", or \"auto\" for collectives wherever there are any"
+    )]
+    NoCollectives {
+        /// How many.
+        devices: usize,
+    },
+    /// The backend's collectives miscalculate.
+    #[error(
+        "the backend's sum over {devices} devices gave {found} where {expected} is right: see what NCCL_DEBUG=INFO says, or set \
+         train.all_reduce = \"copy\""
+    )]
+    WrongCollective {
+        /// How many.
+        devices: usize,
+        /// What the sum is.
+        expected: f32,
+        /// What came out.
+        found: f32,
+    },
     /// A device's thread ended with a panic.
     #[error(
         "computing on one of the devices failed because of a defect of this program or its backend: please report it"

@@ -38,8 +38,9 @@ mod train;
 pub use batch::{Batcher, BatcherConfig, visible_patches};
 pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
 pub use config::{
-    CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
-    OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    AllReduce, CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection,
+    ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection,
+    TrainSection,
 };
 pub use error::TrainError;
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
@@ -49,6 +50,7 @@ pub use objectives::{
 };
 pub use observer::{Observer, Start, StepReport};
 pub use optimizer::{AdamW, AdamWConfig, GradientNorms, Group, Rate, gradient_norms};
+pub use parallel::Devices;
 pub use pictures::draw_reconstructions;
 pub use progress::{Best, Progress, Window};
 pub use resume::{Difference, Found, find_checkpoint};

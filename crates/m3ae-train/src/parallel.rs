@@ -1,9 +1,17 @@
 //! Data parallelism: the batches of one optimiser step on several devices of a machine.
 //!
-//! Every device has the same weights and takes every n-th batch of the step; gradients come together on the first device, where the
-//! update is made. That is the same sum as on one device, in another order. Gradients and weights cross between devices once per
-//! step, by the backend's device-to-device copies; no collective library is needed, so it works wherever a backend has more than
-//! one device.
+//! Every device has the same weights and takes every n-th batch of the step; gradients come together, by one of the two ways of
+//! [`Exchange`], on the first device, where the update is made and whose weights all others copy at the next step. So there is one
+//! truth: what is validated, saved and resumed is the first device's, and replicas cannot drift apart. The sum is the same as on one
+//! device, in another order.
+//!
+//! Burn also has hooks in the backward pass that reduce each gradient as it appears (`Tensor::set_distributed`). They are not used:
+//! they would do so in every backward pass instead of once per step, and a device that stops (a sample that cannot be read, a loss
+//! that is not finite) would leave the others waiting for ever. Here all devices first [agree](meeting) that they have their gradients.
+
+mod devices;
+mod meeting;
+mod sum;
 
 use std::thread;
 
@@ -16,6 +24,9 @@ use m3ae_model::{M3ae, Precision, with_precision};
 use crate::error::TrainError;
 use crate::metrics::{NonFinite, Sums};
 use crate::task::Task;
+pub use devices::Devices;
+use devices::Exchange;
+use meeting::{Touched, meeting};
 
 /// What a step's gradients are made of.
 pub(crate) struct Work<'a> {
@@ -26,40 +37,72 @@ pub(crate) struct Work<'a> {
     pub precision: Precision,
 }
 
-/// What a device brings: its gradient, and what it measured, or the first loss that is not finite.
-type Share = Result<(GradientsParams, Result<(), NonFinite>, Sums), TrainError>;
+/// What a device brings.
+struct Share {
+    gradients: GradientsParams,
+    /// The first loss that is not finite; then the gradients are of no use.
+    problem: Option<NonFinite>,
+    sums: Sums,
+}
+
+impl Share {
+    /// The parameters that have a gradient, where the gradients are of use.
+    fn touched(&self, model: &M3ae) -> Option<Touched> {
+        self.problem.is_none().then(|| sum::touched(model, &self.gradients))
+    }
+}
 
 impl Work<'_> {
     /// The mean gradient over all batches, on the first device; sums of what was measured are added to `sums`.
     pub(crate) fn gradients(
         &self,
         model: &M3ae,
-        devices: &[Device],
+        devices: &Devices,
         sums: &mut Sums,
     ) -> Result<Result<GradientsParams, NonFinite>, TrainError> {
-        let [first, others @ ..] = devices else { return Err(TrainError::NoDevice) };
-        let count = devices.len();
-        let shares: Vec<Share> = thread::scope(|scope| {
+        let [first, others @ ..] = devices.all() else { return Err(TrainError::NoDevice) };
+        let (count, exchange) = (devices.all().len(), devices.exchange());
+        let (chair, seats) = meeting(others.len());
+        let shares: Vec<Result<Share, TrainError>> = thread::scope(|scope| {
             let others: Vec<_> = others
                 .iter()
-                .enumerate()
-                .map(|(number, device)| {
+                .zip(seats)
+                .zip(1..)
+                .map(|((device, seat), number)| {
                     scope.spawn(move || {
                         let replica = model.clone().fork(device);
-                        let (gradients, problem, sums) = self.share(&replica, device, number + 1, count)?;
-                        Ok((gradients.to_device(first, &replica), problem, sums))
+                        let mut share = self.share(&replica, device, number, count)?;
+                        let touched = share.touched(&replica);
+                        let gradients = std::mem::take(&mut share.gradients);
+                        match exchange {
+                            Exchange::Copy => share.gradients = gradients.to_device(first, &replica),
+                            Exchange::Collective(reducer) => {
+                                if let Some(all) = seat.agree(touched) {
+                                    sum::start(&replica, gradients, &all, device, number, &**reducer).wait();
+                                }
+                            }
+                        }
+                        Ok(share)
                     })
                 })
                 .collect();
-            let own = self.share(model, first, 0, count);
+            let mut own = self.share(model, first, 0, count);
+            if let Exchange::Collective(reducer) = exchange {
+                let touched = own.as_ref().ok().and_then(|share| share.touched(model));
+                if let (Some(all), Ok(share)) = (chair.agree(touched), &mut own) {
+                    let gradients = std::mem::take(&mut share.gradients);
+                    let parts = sum::start(model, gradients, &all, first, 0, &**reducer).wait();
+                    share.gradients = sum::unpack(model, all, parts);
+                }
+            }
             let others = others.into_iter().map(|thread| thread.join().unwrap_or(Err(TrainError::DevicePanicked)));
             std::iter::once(own).chain(others).collect()
         });
         let mut total = GradientsAccumulator::new();
         for share in shares {
-            let (gradients, problem, measured) = share?;
+            let Share { gradients, problem, sums: measured } = share?;
             sums.join(measured);
-            if let Err(problem) = problem {
+            if let Some(problem) = problem {
                 return Ok(Err(problem));
             }
             total.accumulate(model, gradients);
@@ -68,18 +111,18 @@ impl Work<'_> {
     }
 
     /// The batches of device `number` of `count`.
-    fn share(&self, model: &M3ae, device: &Device, number: usize, count: usize) -> Share {
+    fn share(&self, model: &M3ae, device: &Device, number: usize, count: usize) -> Result<Share, TrainError> {
         let share = 1.0 / self.batches.len().max(1) as f64;
         let (mut gradients, mut sums) = (GradientsAccumulator::new(), Sums::default());
         for (part, samples) in self.batches.iter().enumerate().skip(number).step_by(count) {
             let index = self.first + part as u64;
             let measured = with_precision(self.precision, || self.task.step(model, samples, index, device))?;
             if let Err(problem) = sums.add(&measured)? {
-                return Ok((GradientsParams::new(), Err(problem), sums));
+                return Ok(Share { gradients: GradientsParams::new(), problem: Some(problem), sums });
             }
             gradients.accumulate(model, GradientsParams::from_grads((measured.loss * share).backward(), model));
         }
-        Ok((gradients.grads(), Ok(()), sums))
+        Ok(Share { gradients: gradients.grads(), problem: None, sums })
     }
 }
 

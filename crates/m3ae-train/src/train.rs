@@ -18,7 +18,7 @@ use crate::initial::{draw_weights, load_initial};
 use crate::metrics::{Measured, Metrics, Sums};
 use crate::observer::{Line, Observer, Start, StepReport};
 use crate::optimizer::{AdamW, gradient_norms, hollow};
-use crate::parallel::Work;
+use crate::parallel::{Devices, Work};
 use crate::progress::{Best, Progress, Window};
 use crate::resume::differences;
 use crate::run_folder::RunFolder;
@@ -74,7 +74,7 @@ pub struct Run<'a> {
     setup: &'a Setup,
     folder: RunFolder,
     /// For differentiation; the first one holds weights and moments.
-    devices: Vec<Device>,
+    devices: Devices,
     device: Device,
     start: Start,
     model: M3ae,
@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
     pub fn begin(
         config: &'a RunConfig,
         setup: &'a Setup,
-        devices: &[Device],
+        devices: &Devices,
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
     ) -> Result<Self, TrainError> {
         Self::new(config, setup, devices, folder, None, &[])
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     pub fn resume(
         config: &'a RunConfig,
         setup: &'a Setup,
-        devices: &[Device],
+        devices: &Devices,
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: &Verified,
         allowed: &[String],
@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
     fn new(
         config: &'a RunConfig,
         setup: &'a Setup,
-        devices: &[Device],
+        devices: &Devices,
         folder: impl FnOnce() -> Result<RunFolder, TrainError>,
         checkpoint: Option<&Verified>,
         allowed: &[String],
@@ -141,14 +141,8 @@ impl<'a> Run<'a> {
                 return Err(TrainError::Changed { path: checkpoint.path.clone(), differences });
             }
         }
-        let devices: Vec<Device> = devices
-            .iter()
-            .map(|device| {
-                let device = device.clone().autodiff();
-                if config.train.gradient_checkpointing { device.gradient_checkpointing() } else { device }
-            })
-            .collect();
-        let device = devices.first().ok_or(TrainError::NoDevice)?.clone();
+        let devices = devices.differentiating(config.train.gradient_checkpointing);
+        let device = devices.all().first().ok_or(TrainError::NoDevice)?.clone();
         let key = Key { seed: config.run.seed, epoch: 0, sample: "", stream: Stream::Initialisation };
         device.seed(key.generator().bits());
         let mut model = setup.model.init(&device)?;
@@ -214,6 +208,9 @@ impl<'a> Run<'a> {
             Some(step) => tracing::info!("going on after step {step}"),
             None => self.start.initial.iter().for_each(|report| tracing::info!("{report}")),
         }
+        if let Some(how) = self.devices.describe() {
+            tracing::info!("{how}");
+        }
         observer.start(&self.start, &self.folder);
         self.folder.record(&Line::Start(&self.start))
     }
@@ -247,7 +244,7 @@ impl<'a> Run<'a> {
         let began = Instant::now();
         let step = self.progress.step;
         // Dropout draws from the backend: its seed belongs to the step, so that a resumed run draws the same.
-        for (number, device) in self.devices.iter().enumerate() {
+        for (number, device) in self.devices.all().iter().enumerate() {
             let sample = if number == 0 { String::new() } else { format!("device {number}") };
             let key = Key { seed: self.config.run.seed, epoch: step as u64, sample: &sample, stream: Stream::Backend };
             device.seed(key.generator().bits());

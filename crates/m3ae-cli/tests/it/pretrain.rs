@@ -129,6 +129,8 @@ fn threads_of_the_processor_share_a_step_and_repeat_it_exactly() {
     assert!(difference < 1e-3, "{difference}");
     let error = pretrain_fails(folder.path(), &["--set", "train.devices=2"]);
     assert!(error.contains("set model.dropout = 0"), "{error}");
+    let error = pretrain_fails(folder.path(), &["--set", "train.devices=2", "--set", "train.all_reduce=collective"]);
+    assert!(error.contains("this backend cannot sum over its 2 devices by itself"), "{error}");
     let error = pretrain_fails(folder.path(), &["--set", "train.devices=3"]);
     assert!(error.contains("train.accumulate: 2 batches cannot be shared evenly by train.devices = 3"), "{error}");
 }

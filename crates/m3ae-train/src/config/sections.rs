@@ -242,6 +242,9 @@ pub struct TrainSection {
     /// Devices that share the batches of an optimiser step between them; `accumulate` is a multiple of it.
     #[serde(default = "one")]
     pub devices: usize,
+    /// How gradients of several devices come together: `auto`, `collective` or `copy`.
+    #[serde(default, skip_serializing_if = "AllReduce::is_auto")] // Earlier runs' recipes do not have it.
+    pub all_reduce: AllReduce,
     /// Base learning rate.
     pub learning_rate: f64,
     /// Multiplier of the heads' rate.
@@ -275,6 +278,27 @@ pub struct TrainSection {
     /// Largest norm of the gradient: a longer one is shortened to it. Absent, as published: none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+}
+
+/// How the gradients of several devices come together. The same sum in another order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllReduce {
+    /// By the backend's collectives where it has them (CUDA with NCCL), else by copies.
+    #[default]
+    Auto,
+    /// By the backend's collectives; where it has none, the run is refused.
+    Collective,
+    /// Copied to the first device and added there: works on every backend that has several devices.
+    Copy,
+}
+
+impl AllReduce {
+    // Serde passes a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
 }
 
 fn one() -> usize {

@@ -70,3 +70,18 @@ fn warm_up_is_a_share_below_one_and_steps_from_one_on() {
         |value: &str| RunConfig::parse(MINIMAL, "t", &[format!("train.warmup={value}")]).unwrap().schedule(10).warmup;
     assert_eq!((warmup("0.25"), warmup("3.0"), warmup("0.0")), (2, 3, 0));
 }
+
+#[test]
+fn how_gradients_come_together_is_one_of_three_words_and_absent_by_default() {
+    let parse = |options: &[String]| RunConfig::parse(MINIMAL, "t", options);
+    let default = parse(&[]).unwrap();
+    assert_eq!(default.train.all_reduce, AllReduce::Auto);
+    assert!(!default.to_toml().unwrap().contains("all_reduce"));
+    for (word, value) in [("auto", AllReduce::Auto), ("collective", AllReduce::Collective), ("copy", AllReduce::Copy)] {
+        let config = parse(&[format!("train.all_reduce={word}")]).unwrap();
+        assert_eq!(config.train.all_reduce, value);
+        assert_eq!(RunConfig::parse(&config.to_toml().unwrap(), "again", &[]).unwrap(), config);
+    }
+    let message = error(MINIMAL, &["train.all_reduce=nccl"]);
+    assert!(message.contains("expected one of `auto`, `collective`, `copy`"), "{message}");
+}

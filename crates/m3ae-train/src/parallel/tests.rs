@@ -1,15 +1,22 @@
-//! Several devices, gradient checkpointing and bfloat16 give one device's gradient, each within its rounding.
+//! Several devices, gradient checkpointing and bfloat16 give one device's gradient, each within its rounding; a device that fails ends
+//! the step and leaves nobody waiting.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Barrier, Mutex};
 
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, CaptionSample, Question};
 use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, Precision, TextConfig};
 
-use super::Work;
+use super::devices::{Devices, Exchange};
+use super::meeting::meeting;
+use super::sum::{Finish, Reducer};
+use super::{Touched, Work};
+use crate::config::AllReduce;
+use crate::error::TrainError;
 use crate::initial::draw_weights;
-use crate::metrics::Sums;
+use crate::metrics::{Measured, Metrics, Sums};
 use crate::optimizer::{AdamW, AdamWConfig, gradient_norms};
+use crate::task::Task;
 use crate::tasks::QuestionAnswering;
 
 const SIDE: usize = 16;
@@ -74,8 +81,8 @@ fn batches() -> (QuestionAnswering, Vec<CaptionBatch>) {
 }
 
 /// Gradient norms by parameter, the loss, and the parameters after an update.
-fn step(devices: &[Device], precision: Precision) -> (Vec<(String, f64)>, f64, Tensor<2>) {
-    let model = model(&devices[0]);
+fn step(devices: &Devices, precision: Precision) -> (Vec<(String, f64)>, f64, Tensor<2>) {
+    let model = model(&devices.all()[0]);
     let (task, batches) = batches();
     let mut sums = Sums::default();
     let work = Work { task: &task, batches: &batches, first: 0, precision };
@@ -89,10 +96,50 @@ fn step(devices: &[Device], precision: Precision) -> (Vec<(String, f64)>, f64, T
     (norms.by_parameter.into_iter().collect(), loss, weight)
 }
 
-fn compare(other: &[Device], precision: Precision, tolerance: f64) {
-    let one = Device::default().autodiff();
-    let (expected, loss, weight) = step(&[one], Precision::F32);
+/// Adds as collectives do, between threads that all wait for each other.
+#[derive(Debug)]
+struct Threads {
+    barrier: Barrier,
+    parts: Mutex<Vec<Option<Tensor<1>>>>,
+    sums: Mutex<usize>,
+    /// Added by mistake.
+    error: f32,
+}
+
+impl Threads {
+    fn of(count: usize, error: f32) -> Arc<Self> {
+        let (barrier, parts) = (Barrier::new(count), Mutex::new(vec![None; count]));
+        Arc::new(Self { barrier, parts, sums: Mutex::new(0), error })
+    }
+}
+
+impl Reducer for Threads {
+    fn start(&self, number: usize, part: Tensor<1>) -> Finish {
+        self.parts.lock().unwrap()[number] = Some(part);
+        self.barrier.wait();
+        let parts: Vec<_> = self.parts.lock().unwrap().iter().flatten().cloned().collect();
+        self.barrier.wait();
+        *self.sums.lock().unwrap() += usize::from(number == 0);
+        let sum = parts.into_iter().reduce(|a, b| a + b).unwrap() + self.error;
+        Box::new(move || sum)
+    }
+}
+
+/// That many threads of the processor.
+fn threads(count: usize) -> Devices {
+    Devices::open(vec![Device::default(); count], AllReduce::Auto, false).unwrap().differentiating(false)
+}
+
+fn joined(count: usize, error: f32) -> Result<(Devices, Arc<Threads>), TrainError> {
+    let reducer = Threads::of(count, error);
+    let devices = Devices::checked(vec![Device::default(); count], Exchange::Collective(reducer.clone()))?;
+    Ok((devices.differentiating(false), reducer))
+}
+
+fn compare(other: &Devices, precision: Precision, tolerance: f64) {
+    let (expected, loss, weight) = step(&threads(1), Precision::F32);
     let (found, other_loss, other_weight) = step(other, precision);
+    assert_eq!(expected.len(), found.len());
     assert!((loss - other_loss).abs() <= tolerance * loss, "{loss} {other_loss}");
     let largest = expected.iter().map(|(_, norm)| *norm).fold(0.0, f64::max);
     for ((name, a), (other_name, b)) in expected.iter().zip(&found) {
@@ -106,23 +153,115 @@ fn compare(other: &[Device], precision: Precision, tolerance: f64) {
 
 #[test]
 fn two_devices_give_the_gradient_of_one() {
-    let device = Device::default().autodiff();
-    compare(&[device.clone(), device], Precision::F32, 1e-5);
+    compare(&threads(2), Precision::F32, 1e-5);
 }
 
 #[test]
 fn more_devices_than_batches_leave_some_idle() {
-    let device = Device::default().autodiff();
-    compare(&vec![device; 5], Precision::F32, 1e-5);
+    compare(&threads(5), Precision::F32, 1e-5);
+}
+
+#[test]
+fn sums_by_collectives_give_the_gradient_of_one_device() {
+    let (devices, reducer) = joined(2, 0.0).unwrap();
+    compare(&devices, Precision::F32, 1e-5);
+    // One to check, and two steps of several buckets.
+    let sums = *reducer.sums.lock().unwrap();
+    assert!(sums > 5 && sums % 2 == 1, "{sums}");
+    // One of these has no batch, hence no gradient; it takes part all the same.
+    compare(&joined(5, 0.0).unwrap().0, Precision::F32, 1e-5);
+}
+
+#[test]
+fn copies_and_collectives_agree_to_the_bit_for_two_devices() {
+    let ((copied, ..), (summed, ..)) =
+        (step(&threads(2), Precision::F32), step(&joined(2, 0.0).unwrap().0, Precision::F32));
+    assert_eq!(copied, summed);
+}
+
+#[test]
+fn collectives_are_refused_where_there_are_none_and_where_they_miscalculate() {
+    let open = |count, wanted| Devices::open(vec![Device::default(); count], wanted, false);
+    let message = open(2, AllReduce::Collective).unwrap_err().to_string();
+    assert!(message.contains("this backend cannot sum over its 2 devices by itself"), "{message}");
+    assert!(open(1, AllReduce::Collective).unwrap().describe().is_none());
+    for wanted in [AllReduce::Auto, AllReduce::Copy] {
+        assert!(open(2, wanted).unwrap().describe().unwrap().contains("copied to the first"));
+    }
+    let message = joined(3, 0.5).unwrap_err().to_string();
+    assert!(message.contains("the backend's sum over 3 devices gave 6.5 where 6 is right"), "{message}");
+}
+
+/// A task that fails on one batch in its own way.
+struct Failing {
+    task: QuestionAnswering,
+    batch: u64,
+    how: fn(Measured) -> Result<Measured, TrainError>,
+}
+
+impl Task for Failing {
+    fn heads(&self) -> HeadsConfig {
+        self.task.heads()
+    }
+
+    fn step(&self, model: &M3ae, samples: &CaptionBatch, number: u64, device: &Device) -> Result<Measured, TrainError> {
+        let measured = self.task.step(model, samples, number, device)?;
+        if number == self.batch { (self.how)(measured) } else { Ok(measured) }
+    }
+
+    fn score(&self, metrics: &Metrics) -> f64 {
+        self.task.score(metrics)
+    }
+
+    fn score_name(&self) -> &'static str {
+        self.task.score_name()
+    }
+}
+
+#[test]
+fn a_device_that_fails_leaves_nobody_waiting() {
+    let (task, batches) = batches();
+    let model = model(&Device::default().autodiff());
+    let mut work = Failing { task, batch: 0, how: Ok };
+    let mut run = |batch, how| {
+        (work.batch, work.how) = (batch, how);
+        let work = Work { task: &work, batches: &batches, first: 0, precision: Precision::F32 };
+        work.gradients(&model, &joined(2, 0.0).unwrap().0, &mut Sums::default())
+    };
+    // Batches 0 and 2 are the first device's.
+    for batch in [1, 2] {
+        assert!(matches!(run(batch, |_| Err(TrainError::NoFalseTexts)), Err(TrainError::NoFalseTexts)));
+    }
+    assert!(matches!(run(3, |_| panic!("a test's")), Err(TrainError::DevicePanicked)));
+    assert!(run(3, Ok).unwrap().is_ok());
+}
+
+#[test]
+fn a_meeting_unites_what_all_bring_or_is_called_off() {
+    let touched = |ids: &[u64]| ids.iter().map(|&id| burn::module::ParamId::from(id)).collect::<Touched>();
+    let meet = |first: Option<Touched>, others: Vec<Option<Touched>>| {
+        let (chair, seats) = meeting(others.len());
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                seats.into_iter().zip(others).map(|(seat, touched)| scope.spawn(move || seat.agree(touched))).collect();
+            let first = chair.agree(first);
+            std::iter::once(first).chain(others.into_iter().map(|thread| thread.join().unwrap())).collect::<Vec<_>>()
+        })
+    };
+    let all = Some(touched(&[1, 2, 3]));
+    assert_eq!(meet(Some(touched(&[1])), vec![Some(touched(&[2])), Some(touched(&[3, 1]))]), vec![all; 3]);
+    assert_eq!(meet(None, vec![Some(touched(&[1])); 2]), vec![None; 3]);
+    assert_eq!(meet(Some(touched(&[1])), vec![Some(touched(&[1])), None]), vec![None; 3]);
 }
 
 #[test]
 fn gradient_checkpointing_changes_nothing() {
-    compare(&[Device::default().autodiff().gradient_checkpointing()], Precision::F32, 1e-6);
+    let one = Devices::open(vec![Device::default()], AllReduce::Auto, false).unwrap();
+    compare(&one.differentiating(true), Precision::F32, 1e-6);
 }
 
 #[test]
 fn bfloat16_products_give_the_gradient_within_their_rounding() {
     // Eight bits of mantissa, through a dozen layers forward and backward.
-    compare(&[Device::default().autodiff()], Precision::Bf16, 0.1);
+    compare(&threads(1), Precision::Bf16, 0.1);
 }
