@@ -14,7 +14,7 @@ use super::{Touched, Work};
 use crate::config::AllReduce;
 use crate::error::TrainError;
 use crate::initial::draw_weights;
-use crate::metrics::{Measured, Metrics, Sums};
+use crate::metrics::{Measured, Metrics, Sums, Term};
 use crate::optimizer::{AdamW, AdamWConfig, gradient_norms};
 use crate::task::Task;
 use crate::tasks::QuestionAnswering;
@@ -231,6 +231,13 @@ fn a_device_that_fails_leaves_nobody_waiting() {
     // Batches 0 and 2 are the first device's.
     for batch in [1, 2] {
         assert!(matches!(run(batch, |_| Err(TrainError::NoFalseTexts)), Err(TrainError::NoFalseTexts)));
+    }
+    for batch in [0, 3] {
+        let problem = run(batch, |measured| {
+            let terms = vec![Term::mean("vqa_loss", &(measured.loss.clone() * f64::NAN), 2)];
+            Ok(Measured { terms, ..measured })
+        });
+        assert!(problem.unwrap().is_err());
     }
     assert!(matches!(run(3, |_| panic!("a test's")), Err(TrainError::DevicePanicked)));
     assert!(run(3, Ok).unwrap().is_ok());
