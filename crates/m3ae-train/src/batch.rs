@@ -100,23 +100,26 @@ impl Batcher {
         })
     }
 
-    /// Half of the pairs keep their image (rounded down); only the others' false images become a tensor.
+    /// Half of the pairs keep their image (rounded down). The others' false images were loaded, and only theirs become a tensor; or, where
+    /// none were, they are other images of the batch.
     fn matching(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Matching {
         let size = samples.len();
         let matched = matched_pairs(size, self.seed, step);
         let values = 3 * self.image_size * self.image_size;
-        let all = samples.false_images.as_deref().unwrap_or(&[]);
         let (mut rows, mut false_images) = (Vec::with_capacity(size), Vec::new());
         for (row, &matched) in matched.iter().enumerate() {
-            match all.get(row * values..(row + 1) * values).filter(|_| !matched) {
-                Some(image) => {
-                    rows.push((size + false_images.len() / values) as i64);
-                    false_images.extend_from_slice(image);
+            rows.push(match &samples.false_images {
+                _ if matched => row,
+                Some(all) => {
+                    let place = size + false_images.len() / values;
+                    false_images.extend_from_slice(&all[row * values..(row + 1) * values]);
+                    place
                 }
-                None => rows.push(row as i64),
-            }
+                None => self.other_image(samples, row, step),
+            });
         }
-        let labels: Vec<i64> = rows.iter().map(|&row| i64::from(row < size as i64)).collect();
+        let labels: Vec<i64> = rows.iter().enumerate().map(|(row, &image)| i64::from(row == image)).collect();
+        let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
         Matching {
             false_image: images(&false_images, self.image_size, device),
             rows: Tensor::from_data(rows.as_slice(), device),
@@ -124,9 +127,24 @@ impl Batcher {
         }
     }
 
+    /// A row of the batch with another image than `row`'s; `row` itself where there is none.
+    fn other_image(&self, samples: &CaptionBatch, row: usize, step: u64) -> usize {
+        let ids = &samples.sample_ids;
+        let others: Vec<usize> = (0..ids.len()).filter(|&other| image_id(&ids[other]) != image_id(&ids[row])).collect();
+        match others.len() {
+            0 => row,
+            count => others[self.key(step, &ids[row], Stream::FalseImage).generator().below(count)],
+        }
+    }
+
     fn key<'a>(&self, epoch: u64, sample: &'a str, stream: Stream) -> Key<'a> {
         Key { seed: self.seed, epoch, sample, stream }
     }
+}
+
+/// The image of a sample, whose id is `<image id>#<n>`.
+fn image_id(sample: &str) -> &str {
+    sample.rsplit_once('#').map_or(sample, |(image, _)| image)
 }
 
 /// Patch masks as the model takes them.

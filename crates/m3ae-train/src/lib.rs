@@ -38,7 +38,7 @@ mod train;
 pub use batch::{Batcher, BatcherConfig, visible_patches};
 pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
 pub use config::{
-    CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
+    CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
     OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 pub use error::TrainError;
