@@ -4,6 +4,7 @@ mod curve;
 mod peer;
 mod step;
 mod transfer;
+mod turns;
 mod work;
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
-use step::StepArgs;
+use step::{AloneArgs, SharingArgs, StepArgs};
 use transfer::TransferArgs;
 use work::Kind;
 
@@ -32,8 +33,11 @@ enum What {
     Finetune(StepArgs),
     /// Answers to questions
     Infer(StepArgs),
+    Sharing(SharingArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
+    #[command(hide = true)]
+    Turn(AloneArgs),
 }
 
 /// Runs the measurement and prints its table.
@@ -42,7 +46,9 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Step(args) => step::run(args, Kind::Pretrain, backend),
         What::Finetune(args) => step::run(args, Kind::Finetune, backend),
         What::Infer(args) => step::run(args, Kind::Infer, backend),
+        What::Sharing(args) => step::sharing(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
+        What::Turn(args) => step::alone(args, backend),
     }
 }

@@ -32,13 +32,27 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     assert!(asked.contains("--mode pretrain") && asked.contains("--batch 2") && asked.contains("--small"), "{asked}");
     let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
     let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((turns["ours"].as_array().unwrap().len(), turns["theirs"].as_array().unwrap().len()), (2, 2));
+    for (side, name) in ["ours", "PyTorch"].iter().enumerate() {
+        let side = &turns["sides"][side];
+        assert_eq!((&side["name"], side["turns"].as_array().unwrap().len()), (&serde_json::json!(name), 2), "{json}");
+    }
+    assert!(turns["environment"]["processors"].is_string(), "{json}");
 
     fs::write(folder.path().join("peer.sh"), "exit 3").unwrap();
     let error = fails(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
     assert!(error.contains("/bin/sh ended with exit status: 3"), "{error}");
     let error = fails(folder.path(), &["bench", "infer", "--image", "33"]);
     assert!(error.contains("--image 33 is no multiple of the patch size 16"), "{error}");
+}
+
+#[test]
+fn shared_encodings_take_turns_with_three_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = ["--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&["bench", "sharing"], &sizes[..]].concat());
+    for row in ["| shared encodings |", "| three passes |", "| ratio |"] {
+        assert!(printed.contains(row), "{printed}");
+    }
 }
 
 #[test]
