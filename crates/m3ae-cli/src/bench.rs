@@ -1,8 +1,11 @@
 //! `m3ae bench`: measurements, each with one command.
 
 mod curve;
+mod operations;
 mod peer;
+mod retrieval;
 mod step;
+mod synthetic;
 mod transfer;
 mod turns;
 mod work;
@@ -14,6 +17,7 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
+use retrieval::RetrievalArgs;
 use step::{AloneArgs, SharingArgs, StepArgs};
 use transfer::TransferArgs;
 use work::Kind;
@@ -34,6 +38,7 @@ enum What {
     /// Answers to questions
     Infer(StepArgs),
     Sharing(SharingArgs),
+    Retrieval(RetrievalArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
     #[command(hide = true)]
@@ -47,6 +52,7 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Finetune(args) => step::run(args, Kind::Finetune, backend),
         What::Infer(args) => step::run(args, Kind::Infer, backend),
         What::Sharing(args) => step::sharing(args, backend),
+        What::Retrieval(args) => retrieval::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
         What::Turn(args) => step::alone(args, backend),

@@ -56,6 +56,22 @@ fn shared_encodings_take_turns_with_three_passes() {
 }
 
 #[test]
+fn pairs_encoded_once_have_the_scores_of_full_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "retrieval", "--small", "--image-size", "32", "--max-length", "8", "--batch-size", "2"];
+    let sizes = ["--images", "3", "--texts", "2", "--full-pairs", "4", "--rounds", "2", "--json", "turns.json"];
+    let printed = succeeds(folder.path(), &[&args[..], &sizes[..]].concat());
+    assert!(printed.contains("| encoded once | 6 |") && printed.contains("| full passes | 4 |"), "{printed}");
+    assert!(printed.contains("the same scores") && printed.contains("by its multiply-adds at most"), "{printed}");
+    let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(turns["speedup"].as_f64().unwrap() > 0.0 && turns["limit"].as_f64().unwrap() > 1.0, "{json}");
+    assert_eq!(turns["sides"][1]["turns"].as_array().unwrap().len(), 2, "{json}");
+    let error = fails(folder.path(), &["bench", "retrieval", "--images", "2", "--texts", "2", "--full-pairs", "5"]);
+    assert!(error.contains("2 images with 2 texts are 4 pairs"), "{error}");
+}
+
+#[test]
 fn transfer_compares_pretrained_with_scratch_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = vec!["bench".to_owned(), "transfer".into(), "--seeds".into(), "2".into()];
