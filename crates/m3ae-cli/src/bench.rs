@@ -3,6 +3,7 @@
 mod curve;
 mod operations;
 mod peer;
+mod profile;
 mod retrieval;
 mod step;
 mod synthetic;
@@ -17,6 +18,7 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
+use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
 use step::{AloneArgs, SharingArgs, StepArgs};
 use transfer::TransferArgs;
@@ -38,6 +40,7 @@ enum What {
     /// Answers to questions
     Infer(StepArgs),
     Sharing(SharingArgs),
+    Profile(ProfileArgs),
     Retrieval(RetrievalArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
@@ -52,6 +55,7 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Finetune(args) => step::run(args, Kind::Finetune, backend),
         What::Infer(args) => step::run(args, Kind::Infer, backend),
         What::Sharing(args) => step::sharing(args, backend),
+        What::Profile(args) => profile::run(args, backend),
         What::Retrieval(args) => retrieval::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),

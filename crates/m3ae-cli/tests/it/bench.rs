@@ -72,6 +72,21 @@ fn pairs_encoded_once_have_the_scores_of_full_passes() {
 }
 
 #[test]
+fn a_profile_has_every_part_of_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "profile", "--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--json", "parts.json"]].concat());
+    let json = fs::read_to_string(folder.path().join("parts.json")).unwrap();
+    let measured: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for part in measured["parts"].as_array().unwrap() {
+        assert!(part["forward"].as_f64().unwrap() > 0.0, "{json}");
+        assert!(printed.contains(&format!("| {} |", part["name"].as_str().unwrap())), "{printed}");
+    }
+    assert!(measured["peak_gflop_per_second"].as_f64().unwrap() > 0.0, "{json}");
+    assert!(printed.contains("Matrix products alone, at the peak"), "{printed}");
+}
+
+#[test]
 fn transfer_compares_pretrained_with_scratch_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = vec!["bench".to_owned(), "transfer".into(), "--seeds".into(), "2".into()];
