@@ -31,6 +31,7 @@ mod saver;
 mod schedule;
 mod setup;
 mod skipped;
+pub mod stages;
 mod task;
 mod tasks;
 mod train;
