@@ -158,3 +158,63 @@ pub fn visible_patches(patches: &PatchMaskBatch, device: &Device) -> VisiblePatc
         mask: Tensor::<1>::from_data(mask.as_slice(), device).reshape([patches.batch, patches.patches]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six samples of four images, as a loader gives them without false images.
+    fn samples() -> CaptionBatch {
+        let ids = ["a#0", "b#0", "a#1", "c#0", "d#0", "d#1"];
+        CaptionBatch {
+            epoch: 0,
+            index: 0,
+            sample_ids: ids.map(String::from).to_vec(),
+            images: vec![0.5; ids.len() * 3],
+            false_images: None,
+            text_ids: vec![vec![0, 5, 2]; ids.len()],
+            false_texts: None,
+            skipped: vec![],
+        }
+    }
+
+    fn batcher() -> Batcher {
+        let vocabulary = Vocabulary::new(10, 4, 1, &[0, 2, 3]).unwrap();
+        Batcher {
+            masker: TextMasker::new(TextMaskConfig::default(), vocabulary).unwrap(),
+            starts_word: vec![true; 10],
+            pad_id: 1,
+            seed: 3,
+            image_size: 1,
+            patches: 1,
+            mask_ratio: 0.0,
+        }
+    }
+
+    #[test]
+    fn without_loaded_false_images_unmatched_pairs_take_another_image_of_the_batch() {
+        let (batcher, samples, device) = (batcher(), samples(), Device::default());
+        let mut drawn = [0; 6];
+        for step in 0..200 {
+            let matching = batcher.matching(&samples, step, &device);
+            assert_eq!(matching.false_image.dims()[0], 0);
+            let rows: Vec<i64> = matching.rows.try_into_vec_as().unwrap();
+            let labels: Vec<i64> = matching.labels.try_into_vec_as().unwrap();
+            assert_eq!(labels.iter().sum::<i64>(), 3);
+            for (row, (&image, &label)) in rows.iter().zip(&labels).enumerate() {
+                let same = image_id(&samples.sample_ids[row]) == image_id(&samples.sample_ids[image as usize]);
+                assert_eq!((same, image as usize == row), (label == 1, label == 1), "pair {row} has image {image}");
+                drawn[image as usize] += 1;
+            }
+        }
+        assert!(drawn.iter().all(|&times| times > 100), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_batch_of_one_image_has_matched_pairs_only() {
+        let mut samples = samples();
+        samples.sample_ids = (0..6).map(|caption| format!("a#{caption}")).collect();
+        let labels: Vec<i64> = batcher().matching(&samples, 0, &Device::default()).labels.try_into_vec_as().unwrap();
+        assert_eq!(labels, [1; 6]);
+    }
+}

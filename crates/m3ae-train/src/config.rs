@@ -21,8 +21,8 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use parse::{set, with_suggestion};
 pub use sections::{
-    CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
-    OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
+    ObjectivesSection, OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 
 /// What is wrong with a recipe.

@@ -39,8 +39,9 @@ mod train;
 pub use batch::{Batcher, BatcherConfig, visible_patches};
 pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
 pub use config::{
-    CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection, ObjectivesSection,
-    OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
+    ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection,
+    TrainSection,
 };
 pub use error::TrainError;
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};

@@ -81,7 +81,7 @@ pub fn fuse(model: &M3ae, batch: &PretrainBatch, texts: Tensor<3>, images: Image
 
     // MIM reads (whole text, masked image) and leaves the fusion early.
     let masked = FusionInput { text: whole_text, text_bias: bias, image: model.project_image(images.visible) };
-    let patches = model.fuse_until(model.mim_layer(), masked, false).image;
+    let patches = model.fuse_image_until(model.mim_layer(), masked);
     States { tokens, pairs, patches }
 }
 
