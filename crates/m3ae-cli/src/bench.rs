@@ -1,9 +1,14 @@
 //! `m3ae bench`: measurements, each with one command.
 
 mod curve;
+mod operations;
 mod peer;
+mod profile;
+mod retrieval;
 mod step;
+mod synthetic;
 mod transfer;
+mod turns;
 mod work;
 
 use std::process::ExitCode;
@@ -13,7 +18,9 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
-use step::StepArgs;
+use profile::ProfileArgs;
+use retrieval::RetrievalArgs;
+use step::{AloneArgs, SharingArgs, StepArgs};
 use transfer::TransferArgs;
 use work::Kind;
 
@@ -32,8 +39,13 @@ enum What {
     Finetune(StepArgs),
     /// Answers to questions
     Infer(StepArgs),
+    Sharing(SharingArgs),
+    Profile(ProfileArgs),
+    Retrieval(RetrievalArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
+    #[command(hide = true)]
+    Turn(AloneArgs),
 }
 
 /// Runs the measurement and prints its table.
@@ -42,7 +54,11 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Step(args) => step::run(args, Kind::Pretrain, backend),
         What::Finetune(args) => step::run(args, Kind::Finetune, backend),
         What::Infer(args) => step::run(args, Kind::Infer, backend),
+        What::Sharing(args) => step::sharing(args, backend),
+        What::Profile(args) => profile::run(args, backend),
+        What::Retrieval(args) => retrieval::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
+        What::Turn(args) => step::alone(args, backend),
     }
 }

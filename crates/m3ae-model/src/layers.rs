@@ -25,15 +25,25 @@ pub(crate) fn normal_of(std: f64) -> Initializer {
     Initializer::Normal { mean: 0.0, std }
 }
 
-/// A linear layer with Normal(0, 0.02) weights and zero bias.
-pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    linear_of(input, output, INIT_STD, device)
+/// Uniform within `±bound`.
+pub(crate) fn uniform(bound: f64) -> Initializer {
+    Initializer::Uniform { min: -bound, max: bound }
 }
 
-/// A linear layer with Normal(0, `std`) weights and zero bias.
-pub(crate) fn linear_of(input: usize, output: usize, std: f64, device: &Device) -> Linear {
-    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(normal_of(std)).init(device);
-    layer.bias = Some(Initializer::Zeros.init([output], device));
+/// A linear layer with Normal(0, 0.02) weights and zero bias.
+pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
+    linear_of([input, output], &normal(), &Initializer::Zeros, device)
+}
+
+/// A linear layer with weights and bias of these distributions.
+pub(crate) fn linear_of(
+    [input, output]: [usize; 2],
+    weight: &Initializer,
+    bias: &Initializer,
+    device: &Device,
+) -> Linear {
+    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(weight.clone()).init(device);
+    layer.bias = Some(bias.init([output], device));
     layer
 }
 
@@ -98,22 +108,36 @@ pub(crate) fn for_kernels(layer: &Linear) -> Option<m3ae_kernels::Linear> {
     Some(m3ae_kernels::Linear { weight: layer.weight.val(), bias: bias.val() })
 }
 
-/// Multiplies the initial weights of matrices and tables, which are Normal(0, 0.02), so that their standard deviation becomes
-/// `std`. Biases and layer norms start at 0 and 1 whatever it is. What it changes is drawn at once, no longer lazily.
+/// Multiplies the initial weights of matrices and tables that are Normal(0, 0.02), so that their standard deviation becomes
+/// `std`. Biases and layer norms start at 0 and 1 whatever it is, and packed projections have a distribution of their own. What it
+/// changes is drawn at once, no longer lazily.
 pub(crate) struct Rescale {
     factor: f64,
+    /// Inside a packed projection.
+    packed: bool,
 }
 
 impl Rescale {
     pub(crate) fn to(std: f64) -> Self {
-        Self { factor: std / INIT_STD }
+        Self { factor: std / INIT_STD, packed: false }
     }
 }
 
+/// CLIP's name of the packed projection of queries, keys and values.
+const PACKED: &str = "in_proj";
+
 impl ModuleMapper for Rescale {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.packed |= name == PACKED;
+    }
+
+    fn exit_module(&mut self, name: &str, _container: &str) {
+        self.packed &= name != PACKED;
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // The decoder's fixed positions, alone without a gradient, are no weights.
-        if D < 2 || !param.is_require_grad() {
+        if D < 2 || self.packed || !param.is_require_grad() {
             return param;
         }
         let (id, weights, mapper) = param.consume();

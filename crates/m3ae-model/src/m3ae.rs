@@ -207,6 +207,18 @@ impl M3ae {
         co_attention(&self.multi_modal_language_layers, &self.multi_modal_vision_layers, depth, input, keep_attention)
     }
 
+    /// The image state after the first `depth` layers, `[B, 1+K, D]`: of [`fuse_until`](Self::fuse_until)'s results what masked image
+    /// modelling reads. The last of these layers computes no text.
+    pub fn fuse_image_until(&self, depth: usize, input: FusionInput) -> Tensor<3> {
+        let before = depth.min(self.multi_modal_vision_layers.len()).saturating_sub(1);
+        let bias = input.text_bias.clone();
+        let FusionOutput { text, image, .. } = self.fuse_until(before, input, false);
+        match self.multi_modal_vision_layers.get(before).filter(|_| depth > 0) {
+            Some(last) => last.forward(image, None, Some(Context { hidden: text, bias: Some(bias) })),
+            None => image,
+        }
+    }
+
     /// One full pass: encode both, fuse, pool.
     ///
     /// - `image`: `[B, 3, S, S]`
@@ -329,6 +341,22 @@ mod tests {
         let whole = model.fuse(input.clone(), false).cls;
         let difference = (whole - model.fuse_pooled(input)).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn the_image_state_needs_no_text_of_its_last_layer() {
+        let device = Device::default();
+        device.seed(6);
+        let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
+        let input = FusionInput {
+            text: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
+            text_bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            image: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
+        };
+        for depth in 0..4 {
+            let whole = model.fuse_until(depth, input.clone(), false).image.into_data();
+            model.fuse_image_until(depth, input.clone()).into_data().assert_eq(&whole, true);
+        }
     }
 
     #[test]

@@ -6,9 +6,9 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::layers::{INIT_STD, LayerNorm, NORM_EPSILON, linear, parameter, take_rows};
+use crate::layers::{LayerNorm, NORM_EPSILON, linear, parameter, take_rows};
 use crate::precision::dense;
-use crate::vision::{BlockStd, ClipTransformer};
+use crate::vision::{BlockInit, ClipTransformer};
 
 /// Added to the patch variance before the square root (spec 2).
 const PATCH_EPSILON: f64 = 1e-6;
@@ -111,7 +111,7 @@ impl MimConfig {
             mask_token: parameter([1, 1, self.width], device),
             decoder_pos_embed: positions,
             decoder_embed: linear(input, self.width, device),
-            decoder: ClipTransformer::new(self.width, self.heads, self.layers, BlockStd::flat(INIT_STD), device),
+            decoder: ClipTransformer::new(self.width, self.heads, self.layers, &BlockInit::fresh(self.width), device),
             decoder_norm: LayerNorm::new(self.width, NORM_EPSILON, device),
             decoder_pred: linear(self.width, patch * patch * 3, device),
         }

@@ -6,8 +6,8 @@ use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
 use crate::layers::{
-    LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu,
-    split_heads, take_rows,
+    INIT_STD, LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu,
+    split_heads, take_rows, uniform,
 };
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
@@ -83,17 +83,18 @@ pub struct ClipBlock {
 }
 
 impl ClipBlock {
-    pub(crate) fn new(width: usize, heads: usize, std: BlockStd, device: &Device) -> Self {
+    pub(crate) fn new(width: usize, heads: usize, init: &BlockInit, device: &Device) -> Self {
+        let inner = 4 * width;
         Self {
             attn: ClipAttention {
-                in_proj: linear_of(width, 3 * width, std.in_proj, device),
-                out_proj: linear_of(width, width, std.out_proj, device),
+                in_proj: linear_of([width, 3 * width], &init.in_proj, &Initializer::Zeros, device),
+                out_proj: linear_of([width, width], &init.residual, &Initializer::Zeros, device),
                 heads,
             },
             ln_1: LayerNorm::new(width, NORM_EPSILON, device),
             mlp: ClipMlp {
-                c_fc: linear_of(width, 4 * width, std.c_fc, device),
-                c_proj: linear_of(4 * width, width, std.out_proj, device),
+                c_fc: linear_of([width, inner], &init.c_fc, &init.c_fc_bias, device),
+                c_proj: linear_of([inner, width], &init.residual, &init.c_proj_bias, device),
             },
             ln_2: LayerNorm::new(width, NORM_EPSILON, device),
         }
@@ -106,26 +107,41 @@ impl ClipBlock {
     }
 }
 
-/// Standard deviations of a block's initial weights.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BlockStd {
-    in_proj: f64,
-    out_proj: f64,
-    c_fc: f64,
+/// A block's initial weights; biases that are not named start at zero.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockInit {
+    in_proj: Initializer,
+    /// Of the two products that are added to the residual stream.
+    residual: Initializer,
+    c_fc: Initializer,
+    c_fc_bias: Initializer,
+    c_proj_bias: Initializer,
 }
 
-impl BlockStd {
-    /// The same for all.
-    pub(crate) fn flat(std: f64) -> Self {
-        Self { in_proj: std, out_proj: std, c_fc: std }
+impl BlockInit {
+    /// Of a block that is not pre-trained in the reference, which redraws linear layers only: Normal(0, 0.02), but for `in_proj`,
+    /// which PyTorch's attention draws uniformly within √(6 / (input + output)). (spec 1.5; the reference's tiny checkpoint shows it.)
+    pub(crate) fn fresh(width: usize) -> Self {
+        Self {
+            in_proj: uniform((6.0 / (4 * width) as f64).sqrt()),
+            residual: normal_of(INIT_STD),
+            c_fc: normal_of(INIT_STD),
+            c_fc_bias: Initializer::Zeros,
+            c_proj_bias: Initializer::Zeros,
+        }
     }
 
     /// CLIP's own, by width and depth: what its vision transformer is trained from. (M3AE uses all stored blocks but one; CLIP counts
-    /// the stored ones.)
+    /// the stored ones.) CLIP redraws no biases: in the feed-forward part they are PyTorch's, uniform within 1 / √input.
     fn clip(width: usize, layers: usize) -> Self {
         let (width, stored) = (width as f64, (layers + 1) as f64);
-        let residual = (width * 2.0 * stored).powf(-0.5);
-        Self { in_proj: width.powf(-0.5), out_proj: residual, c_fc: (2.0 * width).powf(-0.5) }
+        Self {
+            in_proj: normal_of(width.powf(-0.5)),
+            residual: normal_of((width * 2.0 * stored).powf(-0.5)),
+            c_fc: normal_of((2.0 * width).powf(-0.5)),
+            c_fc_bias: uniform(width.powf(-0.5)),
+            c_proj_bias: uniform((4.0 * width).powf(-0.5)),
+        }
     }
 }
 
@@ -137,8 +153,8 @@ pub struct ClipTransformer {
 }
 
 impl ClipTransformer {
-    pub(crate) fn new(width: usize, heads: usize, layers: usize, std: BlockStd, device: &Device) -> Self {
-        Self { resblocks: (0..layers).map(|_| ClipBlock::new(width, heads, std, device)).collect() }
+    pub(crate) fn new(width: usize, heads: usize, layers: usize, init: &BlockInit, device: &Device) -> Self {
+        Self { resblocks: (0..layers).map(|_| ClipBlock::new(width, heads, init, device)).collect() }
     }
 
     /// `[B, L, D]` -> `[B, L, D]`.
@@ -209,8 +225,7 @@ impl ClipVisionConfig {
         let width = self.width;
         let tokens = normal_of((width as f64).powf(-0.5));
         let patch = self.patch_size;
-        let bound = ((3 * patch * patch) as f64).powf(-0.5);
-        let conv1 = Initializer::Uniform { min: -bound, max: bound };
+        let conv1 = uniform(((3 * patch * patch) as f64).powf(-0.5));
         ClipEncoder {
             visual: ClipVisual {
                 class_embedding: tokens.init([width], device),
@@ -221,7 +236,7 @@ impl ClipVisionConfig {
                     width,
                     self.heads(),
                     self.layers,
-                    BlockStd::clip(width, self.layers),
+                    &BlockInit::clip(width, self.layers),
                     device,
                 ),
                 ln_post: LayerNorm::new(width, NORM_EPSILON, device),

@@ -100,23 +100,26 @@ impl Batcher {
         })
     }
 
-    /// Half of the pairs keep their image (rounded down); only the others' false images become a tensor.
+    /// Half of the pairs keep their image (rounded down). The others' false images were loaded, and only theirs become a tensor; or, where
+    /// none were, they are other images of the batch.
     fn matching(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Matching {
         let size = samples.len();
         let matched = matched_pairs(size, self.seed, step);
         let values = 3 * self.image_size * self.image_size;
-        let all = samples.false_images.as_deref().unwrap_or(&[]);
         let (mut rows, mut false_images) = (Vec::with_capacity(size), Vec::new());
         for (row, &matched) in matched.iter().enumerate() {
-            match all.get(row * values..(row + 1) * values).filter(|_| !matched) {
-                Some(image) => {
-                    rows.push((size + false_images.len() / values) as i64);
-                    false_images.extend_from_slice(image);
+            rows.push(match &samples.false_images {
+                _ if matched => row,
+                Some(all) => {
+                    let place = size + false_images.len() / values;
+                    false_images.extend_from_slice(&all[row * values..(row + 1) * values]);
+                    place
                 }
-                None => rows.push(row as i64),
-            }
+                None => self.other_image(samples, row, step),
+            });
         }
-        let labels: Vec<i64> = rows.iter().map(|&row| i64::from(row < size as i64)).collect();
+        let labels: Vec<i64> = rows.iter().enumerate().map(|(row, &image)| i64::from(row == image)).collect();
+        let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
         Matching {
             false_image: images(&false_images, self.image_size, device),
             rows: Tensor::from_data(rows.as_slice(), device),
@@ -124,9 +127,24 @@ impl Batcher {
         }
     }
 
+    /// A row of the batch with another image than `row`'s; `row` itself where there is none.
+    fn other_image(&self, samples: &CaptionBatch, row: usize, step: u64) -> usize {
+        let ids = &samples.sample_ids;
+        let others: Vec<usize> = (0..ids.len()).filter(|&other| image_id(&ids[other]) != image_id(&ids[row])).collect();
+        match others.len() {
+            0 => row,
+            count => others[self.key(step, &ids[row], Stream::FalseImage).generator().below(count)],
+        }
+    }
+
     fn key<'a>(&self, epoch: u64, sample: &'a str, stream: Stream) -> Key<'a> {
         Key { seed: self.seed, epoch, sample, stream }
     }
+}
+
+/// The image of a sample, whose id is `<image id>#<n>`.
+fn image_id(sample: &str) -> &str {
+    sample.rsplit_once('#').map_or(sample, |(image, _)| image)
 }
 
 /// Patch masks as the model takes them.
@@ -138,5 +156,65 @@ pub fn visible_patches(patches: &PatchMaskBatch, device: &Device) -> VisiblePatc
         ids_keep: ids(&patches.ids_keep, patches.keep),
         ids_restore: ids(&patches.ids_restore, patches.patches),
         mask: Tensor::<1>::from_data(mask.as_slice(), device).reshape([patches.batch, patches.patches]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six samples of four images, as a loader gives them without false images.
+    fn samples() -> CaptionBatch {
+        let ids = ["a#0", "b#0", "a#1", "c#0", "d#0", "d#1"];
+        CaptionBatch {
+            epoch: 0,
+            index: 0,
+            sample_ids: ids.map(String::from).to_vec(),
+            images: vec![0.5; ids.len() * 3],
+            false_images: None,
+            text_ids: vec![vec![0, 5, 2]; ids.len()],
+            false_texts: None,
+            skipped: vec![],
+        }
+    }
+
+    fn batcher() -> Batcher {
+        let vocabulary = Vocabulary::new(10, 4, 1, &[0, 2, 3]).unwrap();
+        Batcher {
+            masker: TextMasker::new(TextMaskConfig::default(), vocabulary).unwrap(),
+            starts_word: vec![true; 10],
+            pad_id: 1,
+            seed: 3,
+            image_size: 1,
+            patches: 1,
+            mask_ratio: 0.0,
+        }
+    }
+
+    #[test]
+    fn without_loaded_false_images_unmatched_pairs_take_another_image_of_the_batch() {
+        let (batcher, samples, device) = (batcher(), samples(), Device::default());
+        let mut drawn = [0; 6];
+        for step in 0..200 {
+            let matching = batcher.matching(&samples, step, &device);
+            assert_eq!(matching.false_image.dims()[0], 0);
+            let rows: Vec<i64> = matching.rows.try_into_vec_as().unwrap();
+            let labels: Vec<i64> = matching.labels.try_into_vec_as().unwrap();
+            assert_eq!(labels.iter().sum::<i64>(), 3);
+            for (row, (&image, &label)) in rows.iter().zip(&labels).enumerate() {
+                let same = image_id(&samples.sample_ids[row]) == image_id(&samples.sample_ids[image as usize]);
+                assert_eq!((same, image as usize == row), (label == 1, label == 1), "pair {row} has image {image}");
+                drawn[image as usize] += 1;
+            }
+        }
+        assert!(drawn.iter().all(|&times| times > 100), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_batch_of_one_image_has_matched_pairs_only() {
+        let mut samples = samples();
+        samples.sample_ids = (0..6).map(|caption| format!("a#{caption}")).collect();
+        let labels: Vec<i64> = batcher().matching(&samples, 0, &Device::default()).labels.try_into_vec_as().unwrap();
+        assert_eq!(labels, [1; 6]);
     }
 }

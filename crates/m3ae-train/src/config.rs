@@ -21,7 +21,7 @@ use crate::optimizer::AdamWConfig;
 use crate::schedule::Schedule;
 use parse::{set, with_suggestion};
 pub use sections::{
-    AllReduce, CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection,
+    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
     ObjectivesSection, OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 

@@ -31,6 +31,7 @@ mod saver;
 mod schedule;
 mod setup;
 mod skipped;
+pub mod stages;
 mod task;
 mod tasks;
 mod train;
@@ -38,7 +39,7 @@ mod train;
 pub use batch::{Batcher, BatcherConfig, visible_patches};
 pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
 pub use config::{
-    AllReduce, CheckpointSection, DataSection, InitSection, LogSection, MaskingSection, ModelSection,
+    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
     ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection,
     TrainSection,
 };

@@ -13,6 +13,7 @@ use m3ae_model::{FusionInput, M3ae, VisiblePatches, mim_target, padding_bias};
 use thiserror::Error;
 
 use crate::losses::{cross_entropy, hits, mim_loss};
+use crate::stages;
 
 /// One pre-training batch, on a device.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ pub struct PretrainOutput {
 
 impl PretrainOutput {
     /// Losses and hits of what the heads predicted: `token_logits` `[M, V]`, `patches` `[B, N, P·P·3]`, `pairs` `[B, 2]`.
-    fn judge(
+    pub(crate) fn judge(
         model: &M3ae,
         batch: &PretrainBatch,
         token_logits: Tensor<2>,
@@ -122,43 +123,16 @@ impl PretrainOutput {
 #[error("the model has no {0} head; pre-training needs mlm, mim and itm")]
 pub struct MissingHead(pub &'static str);
 
-/// Runs the three objectives with shared encodings.
+/// Runs the three objectives with shared encodings: the [`stages`](crate::stages), one after the other.
 ///
 /// # Errors
 /// The model lacks one of the three heads.
 pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutput, MissingHead> {
-    let [size, length] = batch.text_ids.dims();
-    let mlm_head = model.mlm_head.as_ref().ok_or(MissingHead("mlm"))?;
-    let mim_head = model.mim_head.as_ref().ok_or(MissingHead("mim"))?;
-    let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
-
-    // Texts: masked for MLM, whole for MIM and ITM. [2B, L, D]
-    let ids = Tensor::cat(vec![batch.mlm.ids.clone(), batch.text_ids.clone()], 0);
-    let mask = batch.text_mask.clone().repeat_dim(0, 2);
-    let text_bias = padding_bias(mask.clone());
-    let text = model.project_text(model.encode_text(ids, mask));
-
-    // Whole images: the batch's own for MLM and the matched half of ITM, others for the unmatched half. [B+F, 1+N, D]
-    let images = Tensor::cat(vec![batch.image.clone(), batch.itm.false_image.clone()], 0);
-    let image = model.project_image(model.encode_image(images, None));
-
-    // MLM reads (masked text, image), ITM (whole text, image or false image): one pass of 2B pairs through the fusion.
-    let own = Tensor::<1, Int>::arange(0..size as i64, &image.device());
-    let image = image.select(0, Tensor::cat(vec![own, batch.itm.rows.clone()], 0));
-    let whole_text = text.clone().narrow(0, size, size);
-    let whole_text_bias = text_bias.clone().narrow(0, size, size);
-    let (tokens, pairs) = model.fuse_tokens_and_pairs(FusionInput { text, text_bias, image }, size);
-    let [_, _, width] = tokens.dims();
-    let tokens = tokens.reshape([size * length, width]);
-    let token_logits = mlm_head.forward(tokens.select(0, batch.mlm.positions.clone())); // [M, V]
-    let pairs = itm_head.forward(pairs); // [B, 2]
-
-    // MIM reads (whole text, masked image) and leaves the fusion early.
-    let visible = model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone()));
-    let input = FusionInput { text: whole_text, text_bias: whole_text_bias, image: model.project_image(visible) };
-    let state = model.fuse_until(model.mim_layer(), input, false).image; // [B, 1+K, D]
-    let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
-    Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
+    stages::check_heads(model)?;
+    let texts = stages::encode_texts(model, batch);
+    let images = stages::encode_images(model, batch);
+    let states = stages::fuse(model, batch, texts, images);
+    stages::predict(model, batch, states)
 }
 
 /// The three objectives as three separate full passes, the way the reference runs them: for tests and for reading.

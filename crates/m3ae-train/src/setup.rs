@@ -13,7 +13,7 @@ use m3ae_text::Tokenizer;
 use m3ae_weights::resolve;
 
 use crate::batch::BatcherConfig;
-use crate::config::{RunConfig, RunConfigError, TaskKind};
+use crate::config::{FalseImages, RunConfig, RunConfigError, TaskKind};
 use crate::error::TrainError;
 use crate::task::Task;
 use crate::tasks::{Classification, Pretraining, QuestionAnswering, Retrieval};
@@ -147,7 +147,8 @@ fn loader_config(config: &RunConfig, image_size: usize) -> LoaderConfig {
         transform: config.data.transform,
         max_length: config.text.max_length,
         cache_mib: config.data.cache_mib,
-        false_images: config.task.kind == TaskKind::Pretraining,
+        false_images: config.task.kind == TaskKind::Pretraining
+            && config.objectives.false_images == FalseImages::DataSet,
         false_texts: if config.task.kind == TaskKind::Retrieval { config.task.false_texts } else { 0 },
         ..LoaderConfig::default()
     }

@@ -1,47 +1,35 @@
-//! Turns of work in processes of their own: ours, and the same in PyTorch.
+//! The same work in PyTorch, in a process of its own.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Result, bail, ensure};
 
+use super::turns::{Turn, output};
 use super::work::{Kind, Size};
 
-/// What one process measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Turn {
-    /// Seconds of each step after the first.
-    pub seconds: Vec<f64>,
-    /// Peak memory in bytes.
-    pub peak: Option<u64>,
-    /// In millions.
-    pub parameters: f64,
+/// Who to take turns with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PeerArgs {
+    /// A Python that has torch, to take turns with
+    #[arg(long, value_name = "PYTHON")]
+    pub peer: Option<PathBuf>,
+    /// The peer's program
+    #[arg(long, value_name = "FILE", default_value = "../shared/tools/torch_peer.py")]
+    pub peer_script: PathBuf,
 }
 
-fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start {name}"))?;
-    ensure!(output.status.success(), "{name} ended with {}", output.status);
-    String::from_utf8(output.stdout).with_context(|| format!("{name} printed what is not UTF-8"))
-}
-
-/// This program again, alone with its memory.
-pub fn ours(mut command: Command) -> Result<Turn> {
-    let text = output(&mut command)?;
-    serde_json::from_str(text.trim()).with_context(|| format!("a turn printed {text:?}"))
-}
-
-/// The peer: `python script --mode …`.
-pub fn theirs(python: &Path, script: &Path, kind: Kind, size: Size, steps: usize, threads: usize) -> Result<Turn> {
-    ensure!(script.is_file(), "{}: there is no peer script; --peer-script names it", script.display());
-    let mut command = Command::new(python);
-    command.arg(script).args(["--mode", kind.of_peer(), "--threads", &threads.to_string()]);
-    for (name, value) in [("--batch", size.batch), ("--image", size.image), ("--text", size.text), ("--steps", steps)] {
-        command.args([name, &value.to_string()]);
+impl PeerArgs {
+    /// A turn of `python`: its program with `--mode …`.
+    pub fn turn(&self, python: &Path, kind: Kind, size: Size, steps: usize) -> Result<Turn> {
+        let script = &self.peer_script;
+        ensure!(script.is_file(), "{}: there is no peer script; --peer-script names it", script.display());
+        let threads = std::thread::available_parallelism()?.get();
+        let mut command = Command::new(python);
+        command.arg(script).args(["--mode", kind.of_peer(), "--threads", &threads.to_string()]);
+        command.args(size.options(steps));
+        parse(&output(&mut command)?)
     }
-    command.args(size.small.then_some("--small")).args(size.bf16.then_some("--bf16"));
-    parse(&output(&mut command)?)
 }
 
 /// Reads `step 1: 26.910 s, 0.149 samples/s, peak 13.61 GB, loss 12.4`; step 0 warms up.

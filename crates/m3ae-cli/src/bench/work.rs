@@ -13,7 +13,7 @@ use m3ae_model::{
 use m3ae_model::{Precision, with_precision};
 use m3ae_train::{
     AdamW, AdamWConfig, MaskedTokens, Matching, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
-    vqa_loss,
+    three_passes, vqa_loss,
 };
 
 /// What is measured.
@@ -21,6 +21,8 @@ use m3ae_train::{
 pub enum Kind {
     /// A pre-training step.
     Pretrain,
+    /// A pre-training step as three separate passes, the reference's way.
+    ThreePasses,
     /// A fine-tuning step.
     Finetune,
     /// Answers without training.
@@ -28,10 +30,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its word on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::ThreePasses => "three-passes",
+            Self::Finetune => "finetune",
+            Self::Infer => "infer",
+        }
+    }
+
+    /// Whether it has the pre-training objectives.
+    pub fn pretrains(self) -> bool {
+        matches!(self, Self::Pretrain | Self::ThreePasses)
+    }
+
     /// The peer's word for it.
     pub fn of_peer(self) -> &'static str {
         match self {
-            Self::Pretrain => "pretrain",
+            Self::Pretrain | Self::ThreePasses => "pretrain",
             Self::Finetune => "vqa",
             Self::Infer => "infer",
         }
@@ -58,7 +75,26 @@ const ANSWERS: usize = 498;
 const VOCABULARY: usize = 50_265;
 
 impl Size {
-    fn model(&self, kind: Kind) -> M3aeConfig {
+    /// As options of the peer and of a turn of ours.
+    pub fn options(&self, steps: usize) -> Vec<String> {
+        let sizes = [("--batch", self.batch), ("--image", self.image), ("--text", self.text), ("--steps", steps)];
+        let mut options: Vec<String> =
+            sizes.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_string()]).collect();
+        options.extend(self.small.then(|| "--small".to_owned()));
+        options.extend(self.bf16.then(|| "--bf16".to_owned()));
+        options
+    }
+
+    /// Of matrix products.
+    pub fn precision(&self) -> Precision {
+        if self.bf16 { Precision::Bf16 } else { Precision::F32 }
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// No model reads images or texts of these sizes.
+    pub fn model(&self, kind: Kind) -> Result<M3aeConfig> {
         let mut config = M3aeConfig::m3ae_base();
         if self.small {
             config = M3aeConfig::new(
@@ -70,29 +106,25 @@ impl Size {
             );
         }
         config.vision.image_size = self.image;
-        if kind != Kind::Pretrain {
+        if !kind.pretrains() {
             config.heads = HeadsConfig::new().with_mlm(false).with_mim(false).with_itm(false).with_vqa(Some(ANSWERS));
         }
-        config
+        let (patch, longest) = (config.vision.patch_size, config.text.max_length());
+        ensure!(self.batch > 0 && self.text > 0, "--batch and --text are at least 1");
+        ensure!(
+            self.image >= patch && self.image.is_multiple_of(patch),
+            "--image {} is no multiple of the patch size {patch}",
+            self.image
+        );
+        ensure!(self.text <= longest, "--text {}: the text encoder ends at {longest}", self.text);
+        Ok(config)
     }
 }
 
 /// Seconds of each of `steps` steps, the first of which warms up and is left out; and the model's parameters.
 pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec<f64>, usize)> {
-    ensure!(size.batch > 0 && size.text > 0 && steps > 0, "--batch, --text and --steps are at least 1");
-    let config = size.model(kind);
-    ensure!(
-        size.image >= config.vision.patch_size && size.image.is_multiple_of(config.vision.patch_size),
-        "--image {} is no multiple of the patch size {}",
-        size.image,
-        config.vision.patch_size
-    );
-    ensure!(
-        size.text <= config.text.max_length(),
-        "--text {}: the text encoder ends at {}",
-        size.text,
-        config.text.max_length()
-    );
+    ensure!(steps > 0, "--steps is at least 1");
+    let config = size.model(kind)?;
     let device = if kind == Kind::Infer { device.clone() } else { device.clone().autodiff() };
     device.seed(0);
     let mut model = config.init(&device)?;
@@ -102,8 +134,7 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
     let mut seconds = Vec::with_capacity(steps);
     for step in 0..=steps {
         let start = Instant::now();
-        let precision = if size.bf16 { Precision::Bf16 } else { Precision::F32 };
-        model = with_precision(precision, || one(kind, model, &mut optimizer, &inputs))?;
+        model = with_precision(size.precision(), || one(kind, model, &mut optimizer, &inputs))?;
         device.sync().context("the device")?;
         if step > 0 {
             seconds.push(start.elapsed().as_secs_f64());
@@ -116,8 +147,9 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
 fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Result<M3ae> {
     let Inputs { image, ids, mask, .. } = inputs;
     let loss = match kind {
-        Kind::Pretrain => {
-            pretrain_step(&model, &inputs.pretraining(model.patch_size()))?.total(ObjectiveWeights::default())
+        Kind::Pretrain | Kind::ThreePasses => {
+            let step = if kind == Kind::Pretrain { pretrain_step } else { three_passes };
+            step(&model, &inputs.pretraining(model.patch_size()))?.total(ObjectiveWeights::default())
         }
         Kind::Finetune | Kind::Infer => {
             let head = model.vqa_head.as_ref().context("a model without vqa head")?;
@@ -136,7 +168,8 @@ fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Resul
     Ok(optimizer.step(model, gradients, 1.0))
 }
 
-struct Inputs {
+/// Random inputs of a step.
+pub struct Inputs {
     image: Tensor<4>,
     ids: Tensor<2, Int>,
     mask: Tensor<2, Int>,
@@ -144,7 +177,8 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn new(size: Size, device: &Device) -> Self {
+    /// Of these sizes.
+    pub fn new(size: Size, device: &Device) -> Self {
         let Size { batch, image, text, .. } = size;
         let image = Tensor::random([batch, 3, image, image], Distribution::Normal(0.0, 1.0), device);
         let ids = Tensor::<1, Int>::arange(0..(batch * text) as i64, device)
@@ -156,7 +190,7 @@ impl Inputs {
     }
 
     /// A seventh of the tokens masked, a quarter of the patches visible, half of the pairs torn apart.
-    fn pretraining(&self, patch: usize) -> PretrainBatch {
+    pub fn pretraining(&self, patch: usize) -> PretrainBatch {
         let (batch, device) = (self.size.batch, self.image.device());
         let tokens = batch * self.size.text;
         let positions: Vec<i64> = (0..tokens as i64).filter(|i| i % 7 == 1).collect();

@@ -32,13 +32,58 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     assert!(asked.contains("--mode pretrain") && asked.contains("--batch 2") && asked.contains("--small"), "{asked}");
     let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
     let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((turns["ours"].as_array().unwrap().len(), turns["theirs"].as_array().unwrap().len()), (2, 2));
+    for (side, name) in ["ours", "PyTorch"].iter().enumerate() {
+        let side = &turns["sides"][side];
+        assert_eq!((&side["name"], side["turns"].as_array().unwrap().len()), (&serde_json::json!(name), 2), "{json}");
+    }
+    assert!(turns["environment"]["processors"].is_string(), "{json}");
 
     fs::write(folder.path().join("peer.sh"), "exit 3").unwrap();
     let error = fails(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
     assert!(error.contains("/bin/sh ended with exit status: 3"), "{error}");
     let error = fails(folder.path(), &["bench", "infer", "--image", "33"]);
     assert!(error.contains("--image 33 is no multiple of the patch size 16"), "{error}");
+}
+
+#[test]
+fn shared_encodings_take_turns_with_three_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = ["--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&["bench", "sharing"], &sizes[..]].concat());
+    for row in ["| shared encodings |", "| three passes |", "| ratio |"] {
+        assert!(printed.contains(row), "{printed}");
+    }
+}
+
+#[test]
+fn pairs_encoded_once_have_the_scores_of_full_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "retrieval", "--small", "--image-size", "32", "--max-length", "8", "--batch-size", "2"];
+    let sizes = ["--images", "3", "--texts", "2", "--full-pairs", "4", "--rounds", "2", "--json", "turns.json"];
+    let printed = succeeds(folder.path(), &[&args[..], &sizes[..]].concat());
+    assert!(printed.contains("| encoded once | 6 |") && printed.contains("| full passes | 4 |"), "{printed}");
+    assert!(printed.contains("the same scores") && printed.contains("by its multiply-adds at most"), "{printed}");
+    let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(turns["speedup"].as_f64().unwrap() > 0.0 && turns["limit"].as_f64().unwrap() > 1.0, "{json}");
+    assert_eq!(turns["sides"][1]["turns"].as_array().unwrap().len(), 2, "{json}");
+    let error = fails(folder.path(), &["bench", "retrieval", "--images", "2", "--texts", "2", "--full-pairs", "5"]);
+    assert!(error.contains("2 images with 2 texts are 4 pairs"), "{error}");
+}
+
+#[test]
+fn a_profile_has_every_part_of_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "profile", "--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--json", "parts.json"]].concat());
+    let json = fs::read_to_string(folder.path().join("parts.json")).unwrap();
+    let measured: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for part in measured["parts"].as_array().unwrap() {
+        assert!(part["forward"].as_f64().unwrap() > 0.0, "{json}");
+        assert!(printed.contains(&format!("| {} |", part["name"].as_str().unwrap())), "{printed}");
+    }
+    assert!(measured["peak_gflop_per_second"].as_f64().unwrap() > 0.0, "{json}");
+    assert!(printed.contains("Matrix products alone, at the peak"), "{printed}");
 }
 
 #[test]

@@ -216,11 +216,25 @@ pub struct ObjectivesSection {
     pub mim: f64,
     /// Image-text matching.
     pub itm: f64,
+    /// Where the images of pairs that do not match come from, `data-set` or `batch`.
+    pub false_images: FalseImages,
+}
+
+/// Where the images of pairs that do not match come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FalseImages {
+    /// From the whole data set, uniformly: as published. Each is read and encoded for this alone.
+    #[default]
+    DataSet,
+    /// From the other samples of the batch, which are read and encoded anyway. In a shuffled epoch any other image is as likely as in the
+    /// data set, but pairs of one batch share their images.
+    Batch,
 }
 
 impl Default for ObjectivesSection {
     fn default() -> Self {
-        Self { mlm: 1.0, mim: 1.0, itm: 1.0 }
+        Self { mlm: 1.0, mim: 1.0, itm: 1.0, false_images: FalseImages::DataSet }
     }
 }
 

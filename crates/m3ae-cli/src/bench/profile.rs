@@ -1,0 +1,333 @@
+//! `m3ae bench profile`: where a pre-training step's time goes, and what of it matrix products need at the least.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+use burn::tensor::{DType, Distribution};
+use m3ae_data::CaptionBatch;
+use m3ae_masking::TextMaskConfig;
+use m3ae_model::{M3aeConfig, with_precision};
+use m3ae_text::Tokenizer;
+use m3ae_train::stages::{self, Images, States};
+use m3ae_train::{
+    AdamW, AdamWConfig, Batcher, BatcherConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
+};
+use serde::Serialize;
+
+use super::operations::{self, Pairs, Products};
+use super::step::{SizeArgs, describe};
+use super::synthetic::caption;
+use super::turns::{median, write_json};
+use super::work::{Inputs, Kind, Size};
+use crate::backend::Backend;
+use crate::output::{say, say_error};
+
+/// A pre-training step's time by part: encoders, fusion, heads, forward and backward of each, optimiser, and making the batch.
+///
+/// Each part runs alone, on inputs that are cut off from the graph before it: its forward pass is timed, then the backward pass of
+/// the sum of its outputs (of the heads, of the losses), until the device has finished. The whole step is timed beside them. The
+/// multiply-adds of each part's matrix products are counted from the sizes, and their rate is set against the fastest of a few products
+/// of typical shapes on the same device, measured first. Decoding and transforming images is not in it: `bench data` measures that.
+#[derive(Debug, clap::Args)]
+pub struct ProfileArgs {
+    #[command(flatten)]
+    size: SizeArgs,
+    /// Write what was measured here too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// How often each product is repeated for the peak.
+const PRODUCTS: usize = 5;
+
+/// Medians of one part, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Part {
+    name: &'static str,
+    forward: f64,
+    /// Of parts that have one.
+    backward: Option<f64>,
+    /// Operations of the matrix products, 10⁹: two for each multiply-add.
+    gflop: f64,
+}
+
+/// A matrix product `[m, k] · [k, n]` and the fastest of its runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Product {
+    m: usize,
+    k: usize,
+    n: usize,
+    gflop_per_second: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Measured {
+    work: String,
+    parts: Vec<Part>,
+    /// Seconds of a whole step, without making the batch.
+    step: f64,
+    products: Vec<Product>,
+    /// The fastest product's rate.
+    peak_gflop_per_second: f64,
+}
+
+/// Measures and prints the table.
+pub fn run(args: &ProfileArgs, backend: Backend) -> Result<ExitCode> {
+    let (size, steps) = (args.size.size(Kind::Pretrain), args.size.steps);
+    ensure!(steps > 0, "--steps is at least 1");
+    let config = size.model(Kind::Pretrain)?;
+    let device = backend.device()?;
+    let products = peak(&config, size, &device)?;
+    let peak = products.iter().fold(0.0_f64, |peak, product| peak.max(product.gflop_per_second));
+    let (parts, step) = with_precision(size.precision(), || parts(&config, size, steps, &device.clone().autodiff()))?;
+    let work = format!("{}, {}", describe(Kind::Pretrain, size), backend.name());
+    let measured = Measured { work, parts, step, products, peak_gflop_per_second: peak };
+    say!("{}", table(&measured).trim_end());
+    write_json(args.json.as_deref(), &device, &measured)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rates of products as a block of the vision encoder makes them, forward and for a weight's gradient.
+fn peak(config: &M3aeConfig, size: Size, device: &Device) -> Result<Vec<Product>> {
+    let (rows, width) = (size.batch * (1 + config.vision.patches()), config.vision.width);
+    let shapes = [(rows, width, 4 * width), (rows, 4 * width, width), (width, rows, 4 * width), (rows, width, width)];
+    let measure = |(m, k, n): (usize, usize, usize)| {
+        let random = |shape: [usize; 2]| {
+            let x = Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), device);
+            if size.bf16 { x.cast(DType::BF16) } else { x }
+        };
+        let (a, b) = (random([m, k]), random([k, n]));
+        let mut fastest = f64::INFINITY;
+        // The first warms up.
+        for _ in 0..=PRODUCTS {
+            device.sync().context("the device")?;
+            let begun = Instant::now();
+            let _product = a.clone().matmul(b.clone());
+            device.sync().context("the device")?;
+            fastest = fastest.min(begun.elapsed().as_secs_f64());
+        }
+        Ok(Product { m, k, n, gflop_per_second: 2.0 * (m * k * n) as f64 / 1e9 / fastest })
+    };
+    shapes.into_iter().map(measure).collect()
+}
+
+/// Seconds of a part, step by step; the first step warms up and is left out.
+#[derive(Debug, Default)]
+struct Times {
+    forward: Vec<f64>,
+    backward: Vec<f64>,
+}
+
+impl Times {
+    /// Runs and times both passes; the backward pass starts at the one value that `forward` gives.
+    fn both<T>(&mut self, device: &Device, forward: impl FnOnce() -> Result<(T, Tensor<1>)>) -> Result<T> {
+        let (output, value) = self.once(device, forward)?;
+        let begun = Instant::now();
+        let _gradients = value.backward();
+        device.sync().context("the device")?;
+        self.backward.push(begun.elapsed().as_secs_f64());
+        Ok(output)
+    }
+
+    /// Runs and times what has no backward pass.
+    fn once<T>(&mut self, device: &Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let output = work()?;
+        device.sync().context("the device")?;
+        self.forward.push(begun.elapsed().as_secs_f64());
+        Ok(output)
+    }
+
+    fn part(&self, name: &'static str, products: Products) -> Part {
+        let later = |times: &[f64]| median(times.iter().skip(1).copied().collect());
+        Part {
+            name,
+            forward: later(&self.forward),
+            backward: (!self.backward.is_empty()).then(|| later(&self.backward)),
+            gflop: 2.0 * (products.forward + products.backward) as f64 / 1e9,
+        }
+    }
+}
+
+/// Times every part and the whole step, `steps` times after one that warms up.
+fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Result<(Vec<Part>, f64)> {
+    device.seed(0);
+    let mut model = config.init(device)?;
+    let mut optimizer = AdamW::new(AdamWConfig::published(1e-5));
+    let batch = Inputs::new(size, device).pretraining(model.patch_size());
+    let samples = Samples::new(config, size)?;
+    let [mut text, mut vision, mut fusion, mut heads, mut norms, mut update, mut masks, mut whole] =
+        std::array::from_fn(|_| Times::default());
+    for step in 0..=steps {
+        let texts = text.both(device, || {
+            let texts = stages::encode_texts(&model, &batch);
+            Ok((texts.clone(), texts.sum()))
+        })?;
+        let images = vision.both(device, || {
+            let images = stages::encode_images(&model, &batch);
+            Ok((images.clone(), images.whole.sum() + images.visible.sum()))
+        })?;
+        let (texts, images) = (leaf(texts), Images { whole: leaf(images.whole), visible: leaf(images.visible) });
+        let states = fusion.both(device, || {
+            let states = stages::fuse(&model, &batch, texts, images);
+            let States { tokens, pairs, patches } = states.clone();
+            Ok((states, tokens.sum() + pairs.sum() + patches.sum()))
+        })?;
+        let States { tokens, pairs, patches } = states;
+        let states = States { tokens: leaf(tokens), pairs: leaf(pairs), patches: leaf(patches) };
+        heads.both(device, || Ok(((), stages::predict(&model, &batch, states)?.total(ObjectiveWeights::default()))))?;
+        masks.once(device, || samples.batch(step as u64, device))?;
+        model = whole.once(device, || {
+            let total = pretrain_step(&model, &batch)?.total(ObjectiveWeights::default());
+            let gradients = GradientsParams::from_grads(total.backward(), &model);
+            device.sync().context("the device")?;
+            let norm = norms.once(device, || Ok(gradient_norms(&model, &gradients).total))?;
+            ensure!(norm.is_finite(), "a gradient that is not finite");
+            update.once(device, || Ok(optimizer.step(model, gradients, 1.0)))
+        })?;
+        say_error!("step {step} of {steps}");
+    }
+    let [of_text, of_vision, of_fusion, of_heads] = counted(config, size, &batch, model.mim_layer());
+    let none = Products::default();
+    let parts = vec![
+        text.part("text encoder", of_text),
+        vision.part("vision encoder", of_vision),
+        fusion.part("fusion", of_fusion),
+        heads.part("heads and losses", of_heads),
+        norms.part("gradient norms", none),
+        update.part("AdamW", none),
+        masks.part("masks and batch", none),
+    ];
+    Ok((parts, whole.part("whole", none).forward))
+}
+
+/// The same values, cut off from the graph that made them.
+fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.detach().require_grad()
+}
+
+/// Multiply-adds of text encoder, vision encoder, fusion and heads, as [`stages`] run them.
+fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: usize) -> [Products; 4] {
+    let ([torn, ..], [masked]) = (batch.itm.false_image.dims(), batch.mlm.positions.dims());
+    let ([_, visible], patches) = (batch.visible.ids_keep.dims(), config.vision.patches());
+    let (count, length) = (size.batch, size.text);
+    let pairs = |count, image| Pairs { count, text: length, image: 1 + image };
+    let image_tokens = (count + torn) * (1 + patches) + count * (1 + visible);
+    // The losses do not depend on what the text stack makes of its last layer before masked image modelling leaves.
+    let unread = operations::text_layer_of_fusion(&config.fusion, pairs(count, visible)) * mim_layer.min(1);
+    let mut early = operations::fusion(&config.fusion, pairs(count, visible), mim_layer);
+    early.backward -= unread.backward;
+    let fusion = [
+        operations::projections(config, 2 * count * length, image_tokens),
+        operations::fusion(&config.fusion, pairs(2 * count, patches), config.fusion.layers - 1),
+        operations::text_layer_of_fusion(&config.fusion, pairs(count, patches)),
+        operations::pooled(&config.fusion, pairs(count, patches)),
+        early,
+    ];
+    [
+        operations::text(&config.text, 2 * count, length),
+        operations::vision(config, count + torn, patches) + operations::vision(config, count, visible),
+        fusion.into_iter().sum(),
+        operations::mlm_head(config, masked)
+            + operations::mim_head(config, count, visible)
+            + operations::itm_head(config, count),
+    ]
+}
+
+/// What the loader would hand over, for making batches of it.
+struct Samples {
+    batcher: Batcher,
+    loaded: CaptionBatch,
+}
+
+impl Samples {
+    fn new(config: &M3aeConfig, size: Size) -> Result<Self> {
+        let captions: Vec<String> = (0..size.batch).map(caption).collect();
+        let tokenizer = Tokenizer::train(captions.iter().map(String::as_str), 1000)?;
+        let ids = |caption: &String| Ok(tokenizer.encode(caption, size.text.max(2))?.ids);
+        let pixels = vec![0.0; size.batch * 3 * size.image * size.image];
+        let loaded = CaptionBatch {
+            epoch: 0,
+            index: 0,
+            sample_ids: (0..size.batch).map(|number| number.to_string()).collect(),
+            false_images: Some(pixels.clone()),
+            images: pixels,
+            text_ids: captions.iter().map(ids).collect::<Result<_>>()?,
+            false_texts: None,
+            skipped: Vec::new(),
+        };
+        let batcher = BatcherConfig {
+            seed: 0,
+            image_size: size.image,
+            patches: config.vision.patches(),
+            mask_ratio: 0.75,
+            text: TextMaskConfig::default(),
+        };
+        Ok(Self { batcher: Batcher::new(batcher, &tokenizer)?, loaded })
+    }
+
+    fn batch(&self, step: u64, device: &Device) -> Result<PretrainBatch> {
+        Ok(self.batcher.batch(&self.loaded, step, device)?)
+    }
+}
+
+fn table(measured: &Measured) -> String {
+    let Measured { work, parts, step, products, peak_gflop_per_second: peak } = measured;
+    let mut text = format!("{work}\n\n| part | forward s | backward s | share | GFLOP | GFLOP/s | of the peak |\n");
+    text.push_str("|---|---|---|---|---|---|---|\n");
+    let seconds = |part: &Part| part.forward + part.backward.unwrap_or(0.0);
+    let total: f64 = parts.iter().map(seconds).sum();
+    for part in parts {
+        let backward = part.backward.map_or_else(String::new, |backward| format!("{backward:.4}"));
+        let share = 100.0 * seconds(part) / total;
+        let rate = match part.gflop > 0.0 {
+            true => {
+                let rate = part.gflop / seconds(part);
+                format!("{:.1} | {rate:.1} | {:.0} %", part.gflop, 100.0 * rate / peak)
+            }
+            false => " | |".to_owned(),
+        };
+        let _ = writeln!(text, "| {} | {:.4} | {backward} | {share:.1} % | {rate} |", part.name, part.forward);
+    }
+    let gflop: f64 = parts.iter().map(|part| part.gflop).sum();
+    let floor = gflop / peak;
+    let _ = writeln!(text, "| parts together | {total:.4} | | | {gflop:.1} | {:.1} | |", gflop / total);
+    let _ = writeln!(text, "| the whole step in one, its batch made before | {step:.4} | | | | | |");
+    let _ = writeln!(
+        text,
+        "\nMatrix products alone, at the peak, would take {floor:.4} s: {:.0} % of the parts' time.\nThe peak, {peak:.1} GFLOP/s, is \
+         the fastest of:",
+        100.0 * floor / total
+    );
+    for Product { m, k, n, gflop_per_second } in products {
+        let _ = writeln!(text, "- [{m}, {k}] · [{k}, {n}]: {gflop_per_second:.1} GFLOP/s");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_gives_rates_against_the_peak_and_the_floor_of_all_parts() {
+        let part = |name, forward, backward, gflop| Part { name, forward, backward, gflop };
+        let measured = Measured {
+            work: "work".into(),
+            parts: vec![part("a", 1.0, Some(2.0), 60.0), part("b", 1.0, None, 0.0)],
+            step: 3.5,
+            products: vec![Product { m: 2, k: 3, n: 4, gflop_per_second: 40.0 }],
+            peak_gflop_per_second: 40.0,
+        };
+        let table = table(&measured);
+        assert!(table.contains("| a | 1.0000 | 2.0000 | 75.0 % | 60.0 | 20.0 | 50 % |"), "{table}");
+        assert!(table.contains("| b | 1.0000 |  | 25.0 % |  | | |"), "{table}");
+        assert!(table.contains("would take 1.5000 s: 38 % of the parts' time"), "{table}");
+        assert!(table.contains("[2, 3] · [3, 4]: 40.0 GFLOP/s"), "{table}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The pre-training step in its stages: encode, fuse, predict. [`pretrain_step`](crate::pretrain_step) runs them one after the other;
+//! whoever wants to look at what is between them, or at what each costs, calls them himself.
+//!
+//! ```text
+//! encode_texts ── [2B, L, D] ──┐
+//!                              ├─ fuse ─ States { tokens, pairs, patches } ─ predict ─ PretrainOutput
+//! encode_images ─ Images ──────┘
+//! ```
+
+use burn::prelude::*;
+use m3ae_model::{FusionInput, ItmHead, M3ae, MimHead, MlmHead, padding_bias};
+
+use crate::objectives::{MissingHead, PretrainBatch, PretrainOutput};
+
+/// Images in the encoder's space.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// Whole images: the batch's own for MLM and the matched half of ITM, others for the unmatched half. `[B+F, 1+N, Dv]`
+    pub whole: Tensor<3>,
+    /// The batch's own as MIM sees them, `[B, 1+K, Dv]`.
+    pub visible: Tensor<3>,
+}
+
+/// What the heads read of the fusion.
+#[derive(Debug, Clone)]
+pub struct States {
+    /// For MLM: text states, `[B, L, D]`.
+    pub tokens: Tensor<3>,
+    /// For ITM: pooled pairs, `[B, 2D]`.
+    pub pairs: Tensor<2>,
+    /// For MIM: image states where it leaves the fusion, `[B, 1+K, D]`.
+    pub patches: Tensor<3>,
+}
+
+fn heads(model: &M3ae) -> Result<(&MlmHead, &MimHead, &ItmHead), MissingHead> {
+    let mlm = model.mlm_head.as_ref().ok_or(MissingHead("mlm"))?;
+    let mim = model.mim_head.as_ref().ok_or(MissingHead("mim"))?;
+    let itm = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
+    Ok((mlm, mim, itm))
+}
+
+/// Whether the model has the three heads.
+///
+/// # Errors
+/// It lacks one.
+pub(crate) fn check_heads(model: &M3ae) -> Result<(), MissingHead> {
+    heads(model).map(|_| ())
+}
+
+/// Encodes the texts: masked for MLM, then whole for MIM and ITM. `[2B, L, Dt]`
+#[must_use]
+pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> Tensor<3> {
+    let ids = Tensor::cat(vec![batch.mlm.ids.clone(), batch.text_ids.clone()], 0);
+    model.encode_text(ids, batch.text_mask.clone().repeat_dim(0, 2))
+}
+
+/// Encodes the images, whole ones once for MLM and ITM.
+#[must_use]
+pub fn encode_images(model: &M3ae, batch: &PretrainBatch) -> Images {
+    let whole = Tensor::cat(vec![batch.image.clone(), batch.itm.false_image.clone()], 0);
+    Images {
+        whole: model.encode_image(whole, None),
+        visible: model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone())),
+    }
+}
+
+/// Projects `[2B, L, Dt]` texts and images into the fusion's space, and fuses.
+#[must_use]
+pub fn fuse(model: &M3ae, batch: &PretrainBatch, texts: Tensor<3>, images: Images) -> States {
+    let [size, _] = batch.text_ids.dims();
+    let bias = padding_bias(batch.text_mask.clone()); // [B, 1, 1, L]
+    let text = model.project_text(texts);
+    let image = model.project_image(images.whole);
+
+    // MLM reads (masked text, image), ITM (whole text, image or false image): one pass of 2B pairs through the fusion.
+    let own = Tensor::<1, Int>::arange(0..size as i64, &image.device());
+    let image = image.select(0, Tensor::cat(vec![own, batch.itm.rows.clone()], 0));
+    let whole_text = text.clone().narrow(0, size, size);
+    let both = FusionInput { text, text_bias: bias.clone().repeat_dim(0, 2), image };
+    let (tokens, pairs) = model.fuse_tokens_and_pairs(both, size);
+
+    // MIM reads (whole text, masked image) and leaves the fusion early.
+    let masked = FusionInput { text: whole_text, text_bias: bias, image: model.project_image(images.visible) };
+    let patches = model.fuse_image_until(model.mim_layer(), masked);
+    States { tokens, pairs, patches }
+}
+
+/// The heads' predictions and their losses.
+///
+/// # Errors
+/// The model lacks one of the three heads.
+pub fn predict(model: &M3ae, batch: &PretrainBatch, states: States) -> Result<PretrainOutput, MissingHead> {
+    let (mlm, mim, itm) = heads(model)?;
+    let [size, length, width] = states.tokens.dims();
+    // Only masked tokens meet the vocabulary. [M, V]
+    let tokens = states.tokens.reshape([size * length, width]);
+    let token_logits = mlm.forward(tokens.select(0, batch.mlm.positions.clone()));
+    let patches = mim.forward(states.patches, batch.visible.ids_restore.clone()); // [B, N, P·P·3]
+    let pairs = itm.forward(states.pairs); // [B, 2]
+    Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
+}
