@@ -87,6 +87,23 @@ fn a_profile_has_every_part_of_a_step() {
 }
 
 #[test]
+fn images_are_counted_by_the_second_and_a_peer_that_fails_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "data", "--small", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--json", "rates.json"]].concat());
+    for row in ["8 images", "S=288, one core | crate m3ae-data |", "| loader, S=384, by the clock | 1 threads |"] {
+        assert!(printed.contains(row), "{printed}");
+    }
+    let json = fs::read_to_string(folder.path().join("rates.json")).unwrap();
+    let rates: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(rates["at"][1]["sides"][0]["turns"][0]["seconds"].as_f64().is_some(), "{json}");
+    let error = fails(folder.path(), &[&args[..], &["--peer", "no-such-python"]].concat());
+    assert!(error.contains("Pillow: cannot start no-such-python"), "{error}");
+    let error = fails(folder.path(), &["bench", "data", "--raw", "."]);
+    assert!(error.contains("no image (png, jpg, jpeg)"), "{error}");
+}
+
+#[test]
 fn transfer_compares_pretrained_with_scratch_and_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = vec!["bench".to_owned(), "transfer".into(), "--seeds".into(), "2".into()];
