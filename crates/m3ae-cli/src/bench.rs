@@ -2,6 +2,7 @@
 
 mod curve;
 mod data;
+mod load;
 mod operations;
 mod peer;
 mod profile;
@@ -20,6 +21,7 @@ use clap::Subcommand;
 use crate::backend::Backend;
 use curve::CurveArgs;
 use data::DataArgs;
+use load::LoadArgs;
 use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
 use step::{AloneArgs, SharingArgs, StepArgs};
@@ -45,6 +47,7 @@ enum What {
     Profile(ProfileArgs),
     Retrieval(RetrievalArgs),
     Data(DataArgs),
+    Load(LoadArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
     #[command(hide = true)]
@@ -61,6 +64,7 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Profile(args) => profile::run(args, backend),
         What::Retrieval(args) => retrieval::run(args, backend),
         What::Data(args) => data::run(args, backend),
+        What::Load(args) => load::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
         What::Turn(args) => step::alone(args, backend),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{fails, pretrain::TINY, succeeds};
+use crate::{fails, here, pretrain::TINY, succeeds};
 
 /// The built-in recipes at the tiny recipe's sizes, as values of `option`.
 fn tiny(option: &str) -> Vec<String> {
@@ -101,6 +101,22 @@ fn images_are_counted_by_the_second_and_a_peer_that_fails_is_named() {
     assert!(error.contains("Pillow: cannot start no-such-python"), "{error}");
     let error = fails(folder.path(), &["bench", "data", "--raw", "."]);
     assert!(error.contains("no image (png, jpg, jpeg)"), "{error}");
+}
+
+#[test]
+fn loading_is_timed_beside_reading_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "load", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--small", "--json", "turns.json"]].concat());
+    assert!(printed.contains("safetensors of ") && printed.contains("| reading the file |"), "{printed}");
+    let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(turns["sides"][0]["turns"][0]["parameters"].as_f64().unwrap() > 1.0, "{json}");
+    let checkpoint = here("fixture/m3ae.ckpt");
+    let printed = succeeds(folder.path(), &[&args[..], &["--checkpoint", checkpoint.to_str().unwrap()]].concat());
+    assert!(printed.contains("PyTorch-Lightning checkpoint of "), "{printed}");
+    let error = fails(folder.path(), &["bench", "load", "--checkpoint", "nowhere.ckpt"]);
+    assert!(error.contains("nowhere.ckpt"), "{error}");
 }
 
 #[test]
