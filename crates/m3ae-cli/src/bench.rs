@@ -1,6 +1,8 @@
 //! `m3ae bench`: measurements, each with one command.
 
 mod curve;
+mod data;
+mod load;
 mod operations;
 mod peer;
 mod profile;
@@ -18,6 +20,8 @@ use clap::Subcommand;
 
 use crate::backend::Backend;
 use curve::CurveArgs;
+use data::DataArgs;
+use load::LoadArgs;
 use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
 use step::{AloneArgs, SharingArgs, StepArgs};
@@ -42,6 +46,8 @@ enum What {
     Sharing(SharingArgs),
     Profile(ProfileArgs),
     Retrieval(RetrievalArgs),
+    Data(DataArgs),
+    Load(LoadArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
     #[command(hide = true)]
@@ -57,6 +63,8 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Sharing(args) => step::sharing(args, backend),
         What::Profile(args) => profile::run(args, backend),
         What::Retrieval(args) => retrieval::run(args, backend),
+        What::Data(args) => data::run(args, backend),
+        What::Load(args) => load::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
         What::Turn(args) => step::alone(args, backend),

@@ -1,12 +1,18 @@
-//! One image's way into a batch: decoding, resampling, normalising, and padding the texts.
-//! `cargo bench -p m3ae-data --bench images`
+//! One image's way into a batch: decoding, resampling, normalising, and padding the texts; and the batch put together. With the build
+//! that the tests have:
+//!
+//! ```text
+//! cargo bench --profile dev --bench images
+//! ```
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark: criterion's macros, and nothing to recover to")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use image::{ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
-use m3ae_data::{ClipTransform, DecodeOptions, Transform, decode_bytes, pad};
+use m3ae_data::{ClipTransform, DecodeOptions, Loader, LoaderConfig, Transform, decode_bytes, pad, phantom, read_roco};
+use m3ae_phantom::PhantomConfig;
 use m3ae_random::{Key, Stream};
+use m3ae_text::Tokenizer;
 use std::{hint::black_box, io::Cursor};
 
 /// A picture of a radiograph's usual size, smooth with some noise.
@@ -52,5 +58,34 @@ fn images(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, images);
+/// Batches of images that are kept decoded and cropped: what is left is to put them together.
+fn batches(criterion: &mut Criterion) {
+    const BATCH: usize = 16;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = PhantomConfig { side: 64, train: BATCH, vqa_train: 1, ..PhantomConfig::default() };
+    let set = phantom::ensure(&folder.path().join("set"), &config).expect("the synthetic set");
+    let captions = read_roco(&set.roco, "train").expect("captions");
+    let tokenizer = Tokenizer::load(&set.tokenizer).expect("its tokenizer");
+    let mut group = criterion.benchmark_group("batches");
+    group.throughput(Throughput::Elements(BATCH as u64)).sample_size(20);
+    for (side, false_images) in [(288, false), (288, true), (384, false)] {
+        let config = LoaderConfig {
+            batch_size: BATCH,
+            workers: 0,
+            side,
+            false_images,
+            cache_mib: 64,
+            ..LoaderConfig::default()
+        };
+        let loader = Loader::new(&captions.samples, &tokenizer, &config).expect("a loader");
+        let batch = || loader.epoch(0, 0).next().expect("a batch").expect("of readable images");
+        // Once, to keep them.
+        assert_eq!(batch().len(), BATCH);
+        let others = if false_images { " and false images" } else { "" };
+        group.bench_function(format!("{BATCH} images{others} of {side}"), |bencher| bencher.iter(batch));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, images, batches);
 criterion_main!(benches);

@@ -3,12 +3,14 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod plain;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, sigmoid, softmax};
 use burn::tensor::{Distribution, Gradients};
 use m3ae_kernels::{Activation, AdamWStep, Attention, Linear, Moving, Norm, Projections};
+use plain::{device, random, random_linear};
 use proptest::prelude::*;
 
 /// Flex has one generator for all threads: tests that seed it, and those that draw, take turns.
@@ -19,53 +21,6 @@ fn turn() -> MutexGuard<'static, ()> {
 
 /// float32 sums of a few hundred products in another order.
 const TOLERANCE: f32 = 2e-5;
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
-fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 0.7), &device()).require_grad()
-}
-
-fn random_linear(input: usize, output: usize) -> Linear {
-    Linear { weight: random([input, output]), bias: random([output]) }
-}
-
-fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-    x.matmul(layer.weight.clone().unsqueeze()) + layer.bias.clone().unsqueeze()
-}
-
-fn heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
-    let [batch, length, width] = x.dims();
-    x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
-}
-
-/// Attention as the formula reads.
-fn composed(x: Tensor<3>, of: &Attention) -> Tensor<3> {
-    let [batch, queries, width] = x.dims();
-    let context = of.context.clone().unwrap_or(x.clone());
-    let [query, key, value] = match &of.projections {
-        Projections::Packed(layer) => {
-            let packed = apply(layer, x);
-            [0, 1, 2].map(|part| packed.clone().narrow(2, part * width, width))
-        }
-        Projections::Separate { query, key, value } => {
-            [apply(query, x), apply(key, context.clone()), apply(value, context)]
-        }
-    };
-    let scale = ((width / of.heads) as f64).powf(-0.5);
-    let mut scores = heads(query, of.heads).matmul(heads(key, of.heads).swap_dims(2, 3)) * scale;
-    if let Some(bias) = &of.bias {
-        scores = scores + bias.clone();
-    }
-    let attended = softmax(scores, 3).matmul(heads(value, of.heads));
-    let out = apply(&of.output, attended.swap_dims(1, 2).reshape([batch, queries, width]));
-    match &of.residual {
-        Some(residual) => out + residual.clone(),
-        None => out,
-    }
-}
 
 fn largest_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
     assert_eq!(a.dims(), b.dims());
@@ -149,7 +104,7 @@ proptest! {
             // A key's bias moves all scores of a query alike: its gradient is zero, and rounding.
             Projections::Separate { query, value, .. } => layers.extend([query, value]),
         }
-        compare(ours, composed(x.clone(), &attention), &tensors, &layers, &[]);
+        compare(ours, plain::attention(x.clone(), &attention), &tensors, &layers, &[]);
     }
 
     #[test]
@@ -162,12 +117,7 @@ proptest! {
         let (first, second) = (random_linear(width, inner), random_linear(inner, width));
         let activation = if quick { Activation::QuickGelu } else { Activation::Gelu };
         let ours = m3ae_kernels::mlp(&x, (first.clone(), second.clone()), activation, residual.clone()).unwrap();
-        let before = apply(&first, x.clone());
-        let after = if quick { before.clone() * sigmoid(before * 1.702) } else { gelu(before) };
-        let mut plain = apply(&second, after);
-        if let Some(residual) = &residual {
-            plain = plain + residual.clone();
-        }
+        let plain = plain::feed_forward(x.clone(), (&first, &second), activation, residual.as_ref());
         let mut tensors = vec![&x];
         tensors.extend(&residual);
         compare(ours, plain, &tensors, &[&first, &second], &[]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{fails, pretrain::TINY, succeeds};
+use crate::{fails, here, pretrain::TINY, succeeds};
 
 /// The built-in recipes at the tiny recipe's sizes, as values of `option`.
 fn tiny(option: &str) -> Vec<String> {
@@ -84,6 +84,39 @@ fn a_profile_has_every_part_of_a_step() {
     }
     assert!(measured["peak_gflop_per_second"].as_f64().unwrap() > 0.0, "{json}");
     assert!(printed.contains("Matrix products alone, at the peak"), "{printed}");
+}
+
+#[test]
+fn images_are_counted_by_the_second_and_a_peer_that_fails_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "data", "--small", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--json", "rates.json"]].concat());
+    for row in ["8 images", "S=288, one core | crate m3ae-data |", "| loader, S=384, by the clock | 1 threads |"] {
+        assert!(printed.contains(row), "{printed}");
+    }
+    let json = fs::read_to_string(folder.path().join("rates.json")).unwrap();
+    let rates: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(rates["at"][1]["sides"][0]["turns"][0]["seconds"].as_f64().is_some(), "{json}");
+    let error = fails(folder.path(), &[&args[..], &["--peer", "no-such-python"]].concat());
+    assert!(error.contains("Pillow: cannot start no-such-python"), "{error}");
+    let error = fails(folder.path(), &["bench", "data", "--raw", "."]);
+    assert!(error.contains("no image (png, jpg, jpeg)"), "{error}");
+}
+
+#[test]
+fn loading_is_timed_beside_reading_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "load", "--rounds", "1"];
+    let printed = succeeds(folder.path(), &[&args[..], &["--small", "--json", "turns.json"]].concat());
+    assert!(printed.contains("safetensors of ") && printed.contains("| reading the file |"), "{printed}");
+    let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(turns["sides"][0]["turns"][0]["parameters"].as_f64().unwrap() > 1.0, "{json}");
+    let checkpoint = here("fixture/m3ae.ckpt");
+    let printed = succeeds(folder.path(), &[&args[..], &["--checkpoint", checkpoint.to_str().unwrap()]].concat());
+    assert!(printed.contains("PyTorch-Lightning checkpoint of "), "{printed}");
+    let error = fails(folder.path(), &["bench", "load", "--checkpoint", "nowhere.ckpt"]);
+    assert!(error.contains("nowhere.ckpt"), "{error}");
 }
 
 #[test]
