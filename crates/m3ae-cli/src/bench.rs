@@ -7,6 +7,7 @@ mod operations;
 mod peer;
 mod profile;
 mod retrieval;
+mod sizes;
 mod step;
 mod synthetic;
 mod transfer;
@@ -24,6 +25,7 @@ use data::DataArgs;
 use load::LoadArgs;
 use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
+use sizes::SizesArgs;
 use step::{AloneArgs, SharingArgs, StepArgs};
 use transfer::TransferArgs;
 use work::Kind;
@@ -48,6 +50,7 @@ enum What {
     Retrieval(RetrievalArgs),
     Data(DataArgs),
     Load(LoadArgs),
+    Sizes(SizesArgs),
     Transfer(TransferArgs),
     Curve(CurveArgs),
     #[command(hide = true)]
@@ -65,6 +68,7 @@ pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
         What::Retrieval(args) => retrieval::run(args, backend),
         What::Data(args) => data::run(args, backend),
         What::Load(args) => load::run(args, backend),
+        What::Sizes(args) => sizes::run(args, backend),
         What::Transfer(args) => transfer::run(args, backend),
         What::Curve(args) => curve::run(args),
         What::Turn(args) => step::alone(args, backend),

@@ -1,5 +1,8 @@
 //! `m3ae bench profile`: where a pre-training step's time goes, and what of it matrix products need at the least.
 
+mod products;
+mod samples;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,24 +11,19 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use burn::tensor::{DType, Distribution};
-use m3ae_data::CaptionBatch;
-use m3ae_masking::TextMaskConfig;
 use m3ae_model::{M3aeConfig, with_precision};
-use m3ae_text::Tokenizer;
 use m3ae_train::stages::{self, Images, States};
-use m3ae_train::{
-    AdamW, AdamWConfig, Batcher, BatcherConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
-};
+use m3ae_train::{AdamW, AdamWConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step};
 use serde::Serialize;
 
 use super::operations::{self, Pairs, Products};
 use super::step::{SizeArgs, describe};
-use super::synthetic::caption;
 use super::turns::{median, write_json};
 use super::work::{Inputs, Kind, Size};
 use crate::backend::Backend;
 use crate::output::{say, say_error};
+use products::Product;
+use samples::Samples;
 
 /// A pre-training step's time by part: encoders, fusion, heads, forward and backward of each, optimiser, and making the batch.
 ///
@@ -42,9 +40,6 @@ pub struct ProfileArgs {
     json: Option<PathBuf>,
 }
 
-/// How often each product is repeated for the peak.
-const PRODUCTS: usize = 5;
-
 /// Medians of one part, in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Part {
@@ -54,15 +49,6 @@ struct Part {
     backward: Option<f64>,
     /// Operations of the matrix products, 10⁹: two for each multiply-add.
     gflop: f64,
-}
-
-/// A matrix product `[m, k] · [k, n]` and the fastest of its runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Product {
-    m: usize,
-    k: usize,
-    n: usize,
-    gflop_per_second: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,7 +68,7 @@ pub fn run(args: &ProfileArgs, backend: Backend) -> Result<ExitCode> {
     ensure!(steps > 0, "--steps is at least 1");
     let config = size.model(Kind::Pretrain)?;
     let device = backend.device()?;
-    let products = peak(&config, size, &device)?;
+    let products = products::measure(&config, size, &device)?;
     let peak = products.iter().fold(0.0_f64, |peak, product| peak.max(product.gflop_per_second));
     let (parts, step) = with_precision(size.precision(), || parts(&config, size, steps, &device.clone().autodiff()))?;
     let work = format!("{}, {}", describe(Kind::Pretrain, size), backend.name());
@@ -90,30 +76,6 @@ pub fn run(args: &ProfileArgs, backend: Backend) -> Result<ExitCode> {
     say!("{}", table(&measured).trim_end());
     write_json(args.json.as_deref(), &device, &measured)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Rates of products as a block of the vision encoder makes them, forward and for a weight's gradient.
-fn peak(config: &M3aeConfig, size: Size, device: &Device) -> Result<Vec<Product>> {
-    let (rows, width) = (size.batch * (1 + config.vision.patches()), config.vision.width);
-    let shapes = [(rows, width, 4 * width), (rows, 4 * width, width), (width, rows, 4 * width), (rows, width, width)];
-    let measure = |(m, k, n): (usize, usize, usize)| {
-        let random = |shape: [usize; 2]| {
-            let x = Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), device);
-            if size.bf16 { x.cast(DType::BF16) } else { x }
-        };
-        let (a, b) = (random([m, k]), random([k, n]));
-        let mut fastest = f64::INFINITY;
-        // The first warms up.
-        for _ in 0..=PRODUCTS {
-            device.sync().context("the device")?;
-            let begun = Instant::now();
-            let _product = a.clone().matmul(b.clone());
-            device.sync().context("the device")?;
-            fastest = fastest.min(begun.elapsed().as_secs_f64());
-        }
-        Ok(Product { m, k, n, gflop_per_second: 2.0 * (m * k * n) as f64 / 1e9 / fastest })
-    };
-    shapes.into_iter().map(measure).collect()
 }
 
 /// Seconds of a part, step by step; the first step warms up and is left out.
@@ -237,43 +199,6 @@ fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: us
             + operations::mim_head(config, count, visible)
             + operations::itm_head(config, count),
     ]
-}
-
-/// What the loader would hand over, for making batches of it.
-struct Samples {
-    batcher: Batcher,
-    loaded: CaptionBatch,
-}
-
-impl Samples {
-    fn new(config: &M3aeConfig, size: Size) -> Result<Self> {
-        let captions: Vec<String> = (0..size.batch).map(caption).collect();
-        let tokenizer = Tokenizer::train(captions.iter().map(String::as_str), 1000)?;
-        let ids = |caption: &String| Ok(tokenizer.encode(caption, size.text.max(2))?.ids);
-        let pixels = vec![0.0; size.batch * 3 * size.image * size.image];
-        let loaded = CaptionBatch {
-            epoch: 0,
-            index: 0,
-            sample_ids: (0..size.batch).map(|number| number.to_string()).collect(),
-            false_images: Some(pixels.clone()),
-            images: pixels,
-            text_ids: captions.iter().map(ids).collect::<Result<_>>()?,
-            false_texts: None,
-            skipped: Vec::new(),
-        };
-        let batcher = BatcherConfig {
-            seed: 0,
-            image_size: size.image,
-            patches: config.vision.patches(),
-            mask_ratio: 0.75,
-            text: TextMaskConfig::default(),
-        };
-        Ok(Self { batcher: Batcher::new(batcher, &tokenizer)?, loaded })
-    }
-
-    fn batch(&self, step: u64, device: &Device) -> Result<PretrainBatch> {
-        Ok(self.batcher.batch(&self.loaded, step, device)?)
-    }
 }
 
 fn table(measured: &Measured) -> String {

@@ -15,6 +15,7 @@ use m3ae_train::{
     AdamW, AdamWConfig, MaskedTokens, Matching, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
     three_passes, vqa_loss,
 };
+use serde::Serialize;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -56,7 +57,7 @@ impl Kind {
 }
 
 /// Sizes of the work.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Size {
     /// Samples in a step.
     pub batch: usize,
@@ -199,7 +200,8 @@ impl Inputs {
         let patches = (self.size.image / patch).pow(2);
         let kept = patches / 4;
         let places = Tensor::<1, Int>::arange(0..patches as i64, &device).unsqueeze::<2>().repeat_dim(0, batch);
-        let torn = batch / 2;
+        // As in training, half of the pairs match, rounded down.
+        let torn = batch - batch / 2;
         let labels = Tensor::<1, Int>::arange(0..batch as i64, &device).lower_elem((batch - torn) as i64).int();
         PretrainBatch {
             image: self.image.clone(),

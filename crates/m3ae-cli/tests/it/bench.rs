@@ -46,6 +46,25 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
 }
 
 #[test]
+fn costs_by_size_leave_a_chart_for_each_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixed = ["bench", "sizes", "--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1"];
+    let lists = ["--batches", "1,2", "--images", "32", "--texts", "8,16", "--out", "out"];
+    let printed = succeeds(folder.path(), &[&fixed[..], &lists[..]].concat());
+    assert!(printed.contains("| batch (samples) | ours, s | ours, GB |"), "{printed}");
+    for axis in ["batch", "image", "text"] {
+        let chart = fs::read_to_string(folder.path().join(format!("out/pretrain-{axis}.svg"))).unwrap();
+        assert!(chart.contains(&format!("Seconds of a step by {axis}")), "{chart}");
+    }
+    let json = fs::read_to_string(folder.path().join("out/sizes.json")).unwrap();
+    let measured: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // Batch 2 with 8 tokens is on all lists, and measured once.
+    assert_eq!(measured["points"].as_array().unwrap().len(), 3, "{json}");
+    let error = fails(folder.path(), &[&fixed[..], &["--texts", "9999"]].concat());
+    assert!(error.contains("--text 9999: the text encoder ends at 512"), "{error}");
+}
+
+#[test]
 fn shared_encodings_take_turns_with_three_passes() {
     let folder = tempfile::tempdir().unwrap();
     let sizes = ["--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1", "--rounds", "1"];
