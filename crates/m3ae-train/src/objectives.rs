@@ -46,12 +46,22 @@ pub struct MaskedTokens {
 /// The image side of image-text matching.
 #[derive(Debug, Clone)]
 pub struct Matching {
-    /// Images of the pairs that do not match, `[F, 3, S, S]`.
+    /// Images of the pairs that do not match, `[F, 3, S, S]`; F is 0 where they are other images of the batch.
     pub false_image: Tensor<4>,
     /// For each caption, the row of its image in concat(`image`, `false_image`), `[B]`.
     pub rows: Tensor<1, Int>,
     /// 1 = matched, `[B]`.
     pub labels: Tensor<1, Int>,
+}
+
+impl Matching {
+    /// The batch's images `own` `[B, 3, S, S]`, then the false ones, if there are any: `[B+F, 3, S, S]`.
+    pub(crate) fn images(&self, own: &Tensor<4>) -> Tensor<4> {
+        match self.false_image.dims() {
+            [0, ..] => own.clone(),
+            _ => Tensor::cat(vec![own.clone(), self.false_image.clone()], 0),
+        }
+    }
 }
 
 /// How much each objective counts in the sum; 1:1:1 in the paper.
@@ -157,8 +167,7 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
     let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
 
     let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
-    let images = Tensor::cat(vec![batch.image.clone(), batch.itm.false_image.clone()], 0);
-    let image = images.select(0, batch.itm.rows.clone());
+    let image = batch.itm.images(&batch.image).select(0, batch.itm.rows.clone());
     let pairs = itm_head.forward(model.forward(image, ids, mask).cls);
     Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
 }

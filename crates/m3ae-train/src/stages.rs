@@ -57,7 +57,7 @@ pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> Tensor<3> {
 /// Encodes the images, whole ones once for MLM and ITM.
 #[must_use]
 pub fn encode_images(model: &M3ae, batch: &PretrainBatch) -> Images {
-    let whole = Tensor::cat(vec![batch.image.clone(), batch.itm.false_image.clone()], 0);
+    let whole = batch.itm.images(&batch.image);
     Images {
         whole: model.encode_image(whole, None),
         visible: model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone())),

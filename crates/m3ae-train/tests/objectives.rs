@@ -71,27 +71,42 @@ type Pass = fn(&M3ae, &PretrainBatch) -> Result<PretrainOutput, MissingHead>;
 fn shared_encodings_equal_three_separate_passes() {
     // After the first layer, in the middle, after the last.
     for mim_layer in [Some(0), Some(1), None] {
-        let device = Device::default().autodiff();
-        device.seed(5);
-        let model = config(mim_layer).init(&device).unwrap();
-        let batch = batch(&device);
-        let weights = ObjectiveWeights { mlm: 1.0, mim: 2.0, itm: 0.5 };
-        let results = [pretrain_step as Pass, three_passes as Pass].map(|pass| {
-            let output = pass(&model, &batch).unwrap();
-            let losses = losses(&output);
-            let gradients = GradientsParams::from_grads(output.total(weights).backward(), &model);
-            (losses, gradient_norms(&model, &gradients))
-        });
-        let [(shared, shared_norms), (separate, separate_norms)] = results;
-        assert!(shared.iter().zip(separate).all(|(a, b)| close(*a, b)), "{shared:?} {separate:?}");
-        assert!(close(shared_norms.total, separate_norms.total));
-        assert_eq!(shared_norms.by_parameter.len(), separate_norms.by_parameter.len());
-        for (name, norm) in &shared_norms.by_parameter {
-            // Key biases have gradients that are zero but for rounding.
-            let rounding = 1e-6 * shared_norms.total;
-            let other = separate_norms.by_parameter[name];
-            assert!(close(*norm, other) || (norm - other).abs() < rounding, "{name}: {norm} {other}");
-        }
+        compare(mim_layer, |_| {});
+    }
+}
+
+#[test]
+fn so_they_do_where_false_images_are_of_the_batch() {
+    compare(Some(1), |batch| {
+        let device = batch.image.device();
+        batch.itm.false_image = Tensor::empty([0, 3, 32, 32], &device);
+        batch.itm.rows = Tensor::from_data([2, 1, 0], &device);
+    });
+}
+
+/// Holds both ways of a step against each other on a changed [`batch`].
+fn compare(mim_layer: Option<usize>, change: impl Fn(&mut PretrainBatch)) {
+    let device = Device::default().autodiff();
+    device.seed(5);
+    let model = config(mim_layer).init(&device).unwrap();
+    let mut batch = batch(&device);
+    change(&mut batch);
+    let weights = ObjectiveWeights { mlm: 1.0, mim: 2.0, itm: 0.5 };
+    let results = [pretrain_step as Pass, three_passes as Pass].map(|pass| {
+        let output = pass(&model, &batch).unwrap();
+        let losses = losses(&output);
+        let gradients = GradientsParams::from_grads(output.total(weights).backward(), &model);
+        (losses, gradient_norms(&model, &gradients))
+    });
+    let [(shared, shared_norms), (separate, separate_norms)] = results;
+    assert!(shared.iter().zip(separate).all(|(a, b)| close(*a, b)), "{shared:?} {separate:?}");
+    assert!(close(shared_norms.total, separate_norms.total));
+    assert_eq!(shared_norms.by_parameter.len(), separate_norms.by_parameter.len());
+    for (name, norm) in &shared_norms.by_parameter {
+        // Key biases have gradients that are zero but for rounding.
+        let rounding = 1e-6 * shared_norms.total;
+        let other = separate_norms.by_parameter[name];
+        assert!(close(*norm, other) || (norm - other).abs() < rounding, "{name}: {norm} {other}");
     }
 }
 

@@ -60,7 +60,8 @@ pub struct StepArgs {
     peer: PeerArgs,
 }
 
-/// What the shared encodings save: pre-training steps with them, in turns with the three objectives as three separate passes
+/// What the shared encodings save: pre-training steps with them, in turns with the three objectives as three separate passes; and what
+/// false images from the batch would save beyond
 #[derive(Debug, clap::Args)]
 pub struct SharingArgs {
     #[command(flatten)]
@@ -102,7 +103,11 @@ pub fn run(args: &StepArgs, kind: Kind, backend: Backend) -> Result<ExitCode> {
 pub fn sharing(args: &SharingArgs, backend: Backend) -> Result<ExitCode> {
     let (size, steps) = (args.size.size(Kind::Pretrain), args.size.steps);
     let side = |kind| -> Work<'_, Turn> { Box::new(move || ours(kind, size, steps, backend)) };
-    let sides = vec![("shared encodings", side(Kind::Pretrain)), ("three passes", side(Kind::ThreePasses))];
+    let sides = vec![
+        ("shared encodings", side(Kind::Pretrain)),
+        ("three passes", side(Kind::ThreePasses)),
+        ("shared, false images from the batch", side(Kind::FalseFromBatch)),
+    ];
     report(Kind::Pretrain, size, &args.turns, sides, backend)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -140,7 +145,7 @@ pub fn alone(args: &AloneArgs, backend: Backend) -> Result<ExitCode> {
 /// The work in words.
 pub fn describe(kind: Kind, size: Size) -> String {
     let work = match kind {
-        Kind::Pretrain | Kind::ThreePasses => "pre-training step",
+        Kind::Pretrain | Kind::ThreePasses | Kind::FalseFromBatch => "pre-training step",
         Kind::Finetune => "fine-tuning step",
         Kind::Infer => "answers",
     };

@@ -24,6 +24,8 @@ pub enum Kind {
     Pretrain,
     /// A pre-training step as three separate passes, the reference's way.
     ThreePasses,
+    /// A pre-training step whose false images are other images of the batch (`objectives.false_images = "batch"`).
+    FalseFromBatch,
     /// A fine-tuning step.
     Finetune,
     /// Answers without training.
@@ -36,6 +38,7 @@ impl Kind {
         match self {
             Self::Pretrain => "pretrain",
             Self::ThreePasses => "three-passes",
+            Self::FalseFromBatch => "false-from-batch",
             Self::Finetune => "finetune",
             Self::Infer => "infer",
         }
@@ -43,13 +46,13 @@ impl Kind {
 
     /// Whether it has the pre-training objectives.
     pub fn pretrains(self) -> bool {
-        matches!(self, Self::Pretrain | Self::ThreePasses)
+        matches!(self, Self::Pretrain | Self::ThreePasses | Self::FalseFromBatch)
     }
 
     /// The peer's word for it.
     pub fn of_peer(self) -> &'static str {
         match self {
-            Self::Pretrain | Self::ThreePasses => "pretrain",
+            Self::Pretrain | Self::ThreePasses | Self::FalseFromBatch => "pretrain",
             Self::Finetune => "vqa",
             Self::Infer => "infer",
         }
@@ -148,9 +151,13 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
 fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Result<M3ae> {
     let Inputs { image, ids, mask, .. } = inputs;
     let loss = match kind {
-        Kind::Pretrain | Kind::ThreePasses => {
-            let step = if kind == Kind::Pretrain { pretrain_step } else { three_passes };
-            step(&model, &inputs.pretraining(model.patch_size()))?.total(ObjectiveWeights::default())
+        Kind::Pretrain | Kind::ThreePasses | Kind::FalseFromBatch => {
+            let step = if kind == Kind::ThreePasses { three_passes } else { pretrain_step };
+            let mut batch = inputs.pretraining(model.patch_size());
+            if kind == Kind::FalseFromBatch {
+                batch.itm = from_batch(batch.itm);
+            }
+            step(&model, &batch)?.total(ObjectiveWeights::default())
         }
         Kind::Finetune | Kind::Infer => {
             let head = model.vqa_head.as_ref().context("a model without vqa head")?;
@@ -167,6 +174,19 @@ fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Resul
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     ensure!(gradient_norms(&model, &gradients).total.is_finite(), "a gradient that is not finite");
     Ok(optimizer.step(model, gradients, 1.0))
+}
+
+/// The same pairs, of which those that do not match have the next image of the batch.
+fn from_batch(itm: Matching) -> Matching {
+    let ([size], device) = (itm.rows.dims(), itm.rows.device());
+    let [_, channels, side, _] = itm.false_image.dims();
+    let own = Tensor::<1, Int>::arange(0..size as i64, &device);
+    let torn = itm.labels.clone().equal_elem(0).int();
+    Matching {
+        false_image: Tensor::empty([0, channels, side, side], &device),
+        rows: (own + torn).remainder_scalar(size as i64),
+        labels: itm.labels,
+    }
 }
 
 /// Random inputs of a step.
