@@ -125,7 +125,7 @@ impl Side<Turn> {
     }
 }
 
-/// A Markdown table of the sides; of two, with the first over the second.
+/// A Markdown table of the sides, and of the first over each other.
 pub fn table(work: &str, sides: &[Side<Turn>]) -> String {
     let mut text = format!("{work}\n\n");
     text.push_str("| | parameters | median s | fastest | slowest | peak GB |\n|---|---|---|---|---|---|\n");
@@ -137,9 +137,11 @@ pub fn table(work: &str, sides: &[Side<Turn>]) -> String {
         let _ =
             writeln!(text, "| {name} | {parameters:.1} M | {seconds:.3} | {fastest:.3} | {slowest:.3} | {peak:.2} |");
     }
-    if let [a, b] = sides {
-        let (seconds, peak) = (a.seconds() / b.seconds(), a.peak() / b.peak());
-        let _ = writeln!(text, "| ratio | | {seconds:.2} | | | {peak:.2} |");
+    if let [first, others @ ..] = sides {
+        for other in others {
+            let (seconds, peak) = (first.seconds() / other.seconds(), first.peak() / other.peak());
+            let _ = writeln!(text, "| ratio to {} | | {seconds:.2} | | | {peak:.2} |", other.name);
+        }
     }
     text
 }
@@ -164,7 +166,7 @@ mod tests {
         ];
         let table = table("work", &sides);
         assert!(table.contains("| ours | 1.0 M | 2.000 | 1.000 | 3.000 | 2.00 |"), "{table}");
-        assert!(table.contains("| ratio | | 0.50 | | | 0.25 |"), "{table}");
+        assert!(table.contains("| ratio to PyTorch | | 0.50 | | | 0.25 |"), "{table}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     fs::write(folder.path().join("peer.sh"), script).unwrap();
     let peer = ["--peer", "/bin/sh", "--peer-script", "peer.sh", "--json", "turns.json"];
     let printed = succeeds(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
-    assert!(printed.contains("| PyTorch | 20.0 M | 1000.000 |") && printed.contains("| ratio | | 0.00 |"), "{printed}");
+    assert!(printed.contains("| PyTorch | 20.0 M | 1000.000 |") && printed.contains("| ratio to PyTorch | | 0.00 |"), "{printed}");
     let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
     assert!(asked.contains("--mode pretrain") && asked.contains("--batch 2") && asked.contains("--small"), "{asked}");
     let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
@@ -69,7 +69,12 @@ fn shared_encodings_take_turns_with_three_passes() {
     let folder = tempfile::tempdir().unwrap();
     let sizes = ["--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1", "--rounds", "1"];
     let printed = succeeds(folder.path(), &[&["bench", "sharing"], &sizes[..]].concat());
-    for row in ["| shared encodings |", "| three passes |", "| ratio |"] {
+    for row in [
+        "| shared encodings |",
+        "| three passes |",
+        "| ratio to three passes |",
+        "| ratio to shared, false images from the batch |",
+    ] {
         assert!(printed.contains(row), "{printed}");
     }
 }
@@ -163,25 +168,28 @@ fn curves_stand_beside_the_references() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     fs::create_dir(&run).unwrap();
+    let train = |loss: f64| format!("{{\"event\":\"train\",\"step\":1,\"metrics\":{{\"vqa_loss\":{loss}}}}}\n");
     let line = |step: u32, score: f64| {
         format!(
             "{{\"event\":\"validation\",\"step\":{step},\"metrics\":\
              {{\"vqa_score\":{score},\"closed_score\":0.5,\"open_score\":0.25}}}}\n"
         )
     };
-    fs::write(run.join("metrics.jsonl"), line(0, 0.0) + &line(10, 0.25) + &line(20, 0.5)).unwrap();
-    let epoch = |overall: f64| format!("{{\"overall\": {overall}, \"closed\": 60.0, \"open\": 5.0}}");
-    let reference = |epochs: &[f64]| {
+    let lines = [line(0, 0.0), train(9.0), train(7.0), line(10, 0.25), train(3.25), line(20, 0.5)];
+    fs::write(run.join("metrics.jsonl"), lines.concat()).unwrap();
+    let epoch = |overall: f64| format!("{{\"loss\": 6.5, \"overall\": {overall}, \"closed\": 60.0, \"open\": 5.0}}");
+    let reference = |name: &str, epochs: &[f64]| {
         let epochs: Vec<String> = epochs.iter().map(|&overall| epoch(overall)).collect();
-        fs::write(folder.path().join("reference.json"), format!("{{\"history\": [{}]}}", epochs.join(","))).unwrap();
+        fs::write(folder.path().join(name), format!("{{\"history\": [{}]}}", epochs.join(","))).unwrap();
     };
-    reference(&[20.0, 45.5]);
+    reference("other.json", &[24.0, 45.5]);
+    reference("reference.json", &[20.0, 45.5]);
     let args = ["bench", "curve", "run", "--reference", "reference.json", "--chart", "curve.svg"];
-    let two = ["bench", "curve", "run", "run", "--reference", "reference.json", "reference.json"];
-    assert!(succeeds(folder.path(), &two).contains("| 1 | 25.0 (25.0–25.0) | 20.0 (20.0–20.0) |"));
+    let two = ["bench", "curve", "run", "run", "--reference", "reference.json", "other.json"];
+    assert!(succeeds(folder.path(), &two).contains("| 1 | 8.00 | 6.50 | 25.0 | 22.0 (20.0–24.0) |"));
     let printed = succeeds(folder.path(), &args);
-    assert!(printed.contains("| 2 | 50.0 | 45.5 | 50.0 |"), "{printed}");
+    assert!(printed.contains("| 2 | 3.25 | 6.50 | 50.0 | 45.5 | 50.0 |"), "{printed}");
     assert!(fs::read_to_string(folder.path().join("curve.svg")).unwrap().contains("reference 1"));
-    reference(&[20.0]);
+    reference("reference.json", &[20.0]);
     assert!(fails(folder.path(), &args).contains("reference.json has 1 epochs, not 2"));
 }
