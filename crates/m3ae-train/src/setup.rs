@@ -237,7 +237,9 @@ fn questions(config: &RunConfig) -> Result<Source, TrainError> {
             let file = |split: &str| out.join(format!("{}_{split}.arrow", SetName::Phantom.file_stem()));
             // Once they are there, several runs may read them at the same time.
             if !["train", "val", "test"].into_iter().all(|split| file(split).is_file()) {
-                prepare(SetName::Phantom, folder, &out, &PrepareOptions::default(), &mut |_| {})?;
+                // Or are just being made by another run.
+                let options = PrepareOptions { wait: true, ..PrepareOptions::default() };
+                prepare(SetName::Phantom, folder, &out, &options, &mut |_| {})?;
             }
             Ok(vec![file(split)])
         }

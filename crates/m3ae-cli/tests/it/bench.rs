@@ -27,7 +27,10 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
     fs::write(folder.path().join("peer.sh"), script).unwrap();
     let peer = ["--peer", "/bin/sh", "--peer-script", "peer.sh", "--json", "turns.json"];
     let printed = succeeds(folder.path(), &[&["bench", "step"], &sizes[..], &peer].concat());
-    assert!(printed.contains("| PyTorch | 20.0 M | 1000.000 |") && printed.contains("| ratio to PyTorch | | 0.00 |"), "{printed}");
+    assert!(
+        printed.contains("| PyTorch | 20.0 M | 1000.000 |") && printed.contains("| ratio to PyTorch | | 0.00 |"),
+        "{printed}"
+    );
     let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
     assert!(asked.contains("--mode pretrain") && asked.contains("--batch 2") && asked.contains("--small"), "{asked}");
     let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();

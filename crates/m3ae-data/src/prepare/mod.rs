@@ -191,6 +191,8 @@ pub struct PrepareOptions {
     pub max_broken_share: f64,
     /// Whether each image is decoded to see that it can be; else only its kind is told by its first bytes.
     pub decode_images: bool,
+    /// Whether to wait while another process prepares into the same folder; else that is an error.
+    pub wait: bool,
 }
 
 impl Default for PrepareOptions {
@@ -203,6 +205,7 @@ impl Default for PrepareOptions {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             max_broken_share: 0.0,
             decode_images: false,
+            wait: false,
         }
     }
 }

@@ -62,12 +62,12 @@ pub fn prepare(
     }
     let hub = hub::files(set, raw)?;
     // What comes in Parquet files is unpacked into the output, which takes its lock.
-    let lock = hub.is_some().then(|| lock(out)).transpose()?;
+    let lock = hub.is_some().then(|| lock(out, options.wait)).transpose()?;
     let unpacked = hub.map(|files| hub::unpack(set, &files, out)).transpose()?;
     let raw = unpacked.as_ref().map_or(raw, |unpacked| &unpacked.0);
     let plans = plan(set, raw, options)?;
     plans.iter().try_for_each(|plan| images::check(plan, options))?;
-    let _lock = lock.map_or_else(|| self::lock(out), Ok)?;
+    let _lock = lock.map_or_else(|| self::lock(out, options.wait), Ok)?;
     let mut report = PrepareReport::load(out)?;
     report.shared_images.retain(|shared| shared.set != set.name());
     let mut files = Vec::new();
@@ -101,15 +101,20 @@ pub fn prepare(
     Ok(files)
 }
 
-/// Makes the folder, and makes sure that nobody else writes into it.
-fn lock(out: &Path) -> Result<File, PrepareError> {
+/// Makes the folder, and makes sure that nobody else writes into it: by waiting for who does, if that is wanted.
+fn lock(out: &Path, wait: bool) -> Result<File, PrepareError> {
     fs::create_dir_all(out).map_err(PrepareError::write(out))?;
     let path = out.join(".prepare.lock");
     let lock = File::create(&path).map_err(PrepareError::write(&path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(PrepareError::Busy { path: out.to_owned() }),
+    if lock.try_lock().is_ok() {
+        return Ok(lock);
     }
+    if !wait {
+        return Err(PrepareError::Busy { path: out.to_owned() });
+    }
+    tracing::info!("waiting for another preparation, which is writing into {}", out.display());
+    lock.lock().map_err(PrepareError::write(&path))?;
+    Ok(lock)
 }
 
 /// What [`prepare`] would write, counted from the annotations: images need not be there, and nothing is written. Missing images are

@@ -136,3 +136,23 @@ fn memory_is_bounded_whatever_the_sets_size() {
     fs::remove_dir_all(out.path()).unwrap();
     assert!(!limited(40 << 10).status.success());
 }
+
+#[test]
+fn a_preparation_in_progress_is_an_error_or_is_waited_for() {
+    let (raw, out) = (vqa_rad(8, 100), tempfile::tempdir().unwrap());
+    let options = PrepareOptions { val: Some(ValChoice::CopyTest), ..options() };
+    let run = |wait| {
+        prepare(SetName::VqaRad, raw.path(), out.path(), &PrepareOptions { wait, ..options.clone() }, &mut |_| {})
+    };
+    let other = File::create(out.path().join(".prepare.lock")).unwrap();
+    other.lock().unwrap();
+    let error = run(false).unwrap_err().to_string();
+    assert!(error.contains("another preparation is writing"), "{error}");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(true));
+        thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!waiting.is_finished());
+        other.unlock().unwrap();
+        assert_eq!(waiting.join().unwrap().unwrap().len(), 3);
+    });
+}
