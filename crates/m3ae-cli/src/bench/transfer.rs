@@ -34,8 +34,8 @@ pub struct TransferArgs {
     pretraining_overrides: Vec<String>,
 }
 
-/// What both need: patches of 16 pixels instead of 8, with which a sample costs less, and few labelled images, which is what pre-training is
-/// for. With the default 400 images, fine-tuning alone learns as much (docs/results.md).
+/// What both have: patches of 16 pixels instead of 8, with which a sample costs less, and few labelled images, which is what pre-training is
+/// for.
 const SET: [&str; 3] = ["model.patch_size=16", "data.phantom=datasets/phantom-few-labels", "phantom.vqa_train=100"];
 
 /// What pre-training needs beyond the quickstart's minutes until captions are guessed from the image, not from their grammar alone: more
