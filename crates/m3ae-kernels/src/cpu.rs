@@ -11,10 +11,12 @@ pub(crate) mod optimizer;
 mod random;
 mod vector;
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 pub(crate) use crate::Activation;
-pub(crate) use matrix::{Mat, MatMut, Output, product, product_here};
+pub(crate) use matrix::{Mat, MatMut, Output, product, product_here, products};
 pub(crate) use random::Dropout;
 pub(crate) use vector::{exp, largest, sum, sum_pairs, vectorized};
 
@@ -23,9 +25,41 @@ const ROWS: usize = 16;
 /// Below this many values one thread is faster than handing out tasks.
 const PARALLEL: usize = 16 * 1024;
 
-/// A buffer to be filled.
+/// Zeros.
 pub(crate) fn buffer(len: usize) -> Vec<f32> {
     vec![0.0; len]
+}
+
+/// A new buffer of `len` values, of which `f(number, piece)` fills each piece of `size` (the last may be shorter). A piece is zeroed by
+/// the thread that fills it, right before: one thread clearing all of it first would make the others wait.
+#[allow(unsafe_code)]
+pub(crate) fn pieces<S>(
+    len: usize,
+    size: usize,
+    scratch: impl Fn() -> S + Sync + Send,
+    f: impl Fn(&mut S, usize, &mut [f32]) + Sync + Send,
+) -> Vec<f32> {
+    let mut out: Vec<f32> = Vec::with_capacity(len);
+    let fill = |scratch: &mut S, (number, piece): (usize, &mut [MaybeUninit<f32>])| {
+        piece.fill(MaybeUninit::new(0.0));
+        // SAFETY: all of the piece has just been written.
+        f(scratch, number, unsafe { piece.assume_init_mut() });
+    };
+    let (all, size) = (&mut out.spare_capacity_mut()[..len], size.max(1));
+    if len < PARALLEL {
+        let mut scratch = scratch();
+        all.chunks_mut(size).enumerate().for_each(|piece| fill(&mut scratch, piece));
+    } else {
+        all.par_chunks_mut(size).enumerate().for_each_init(scratch, fill);
+    }
+    // SAFETY: the pieces are all of the first `len` values, and each has been written.
+    unsafe { out.set_len(len) };
+    out
+}
+
+/// A new buffer of `len` values, of which `f(first row, rows)` fills pieces of rows of `width` values.
+pub(crate) fn rows(len: usize, width: usize, f: impl Fn(usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    pieces(len, ROWS * width, || (), |(), number, rows| f(number * ROWS, rows))
 }
 
 /// Calls `f(first row, rows)` for pieces of `out`, whose rows have `width` values.
@@ -43,17 +77,21 @@ pub(crate) fn piece(x: &[f32], width: usize, first: usize, count: usize) -> &[f3
     &x[first * width..first * width + count]
 }
 
-/// Every row of `out` becomes `bias`, plus the row of `residual` where there is one.
-pub(crate) fn start_with(out: &mut [f32], bias: &[f32], residual: Option<&[f32]>) {
+/// Adds `bias` to every row of `out`, and the row of `residual` where there is one.
+pub(crate) fn add_to_rows(out: &mut [f32], bias: &[f32], residual: Option<&[f32]>) {
     let width = bias.len();
     by_rows(out, width, |first, rows| match residual {
-        None => rows.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
+        None => vectorized(|| {
+            for row in rows.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+            }
+        }),
         Some(residual) => {
             let residual = piece(residual, width, first, rows.len());
             vectorized(|| {
                 for (row, residual) in rows.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
                     for ((out, &bias), &residual) in row.iter_mut().zip(bias).zip(residual) {
-                        *out = bias + residual;
+                        *out += bias + residual;
                     }
                 }
             });
@@ -113,11 +151,28 @@ mod tests {
     }
 
     #[test]
-    fn a_product_can_start_with_bias_and_residual() {
-        let mut out = vec![0.0; 6];
-        start_with(&mut out, &[1.0, 2.0, 3.0], None);
-        assert_eq!(out, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
-        start_with(&mut out, &[1.0, 2.0, 3.0], Some(&[10.0, 10.0, 10.0, 20.0, 20.0, 20.0]));
-        assert_eq!(out, [11.0, 12.0, 13.0, 21.0, 22.0, 23.0]);
+    fn bias_and_residual_are_added_to_each_row() {
+        let mut out = vec![0.0, 100.0, 0.0, 0.0, 0.0, 200.0];
+        add_to_rows(&mut out, &[1.0, 2.0, 3.0], None);
+        assert_eq!(out, [1.0, 102.0, 3.0, 1.0, 2.0, 203.0]);
+        add_to_rows(&mut out, &[1.0, 2.0, 3.0], Some(&[10.0, 10.0, 10.0, 20.0, 20.0, 20.0]));
+        assert_eq!(out, [12.0, 114.0, 16.0, 22.0, 24.0, 226.0]);
+    }
+
+    #[test]
+    fn a_new_buffer_is_filled_piece_by_piece_whatever_its_size() {
+        for len in [0, 1, 5, 64, PARALLEL + 3] {
+            let filled = pieces(
+                len,
+                7,
+                || 1.0,
+                |one, number, piece| {
+                    assert!(piece.iter().all(|&value| value == 0.0));
+                    piece.iter_mut().enumerate().for_each(|(i, value)| *value = *one + (number * 7 + i) as f32);
+                },
+            );
+            assert!(filled.iter().enumerate().all(|(i, &value)| value == 1.0 + i as f32), "{len}");
+            assert_eq!(filled.len(), len);
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! Multi-head attention between its projections. The probabilities are computed again in the backward pass instead of being kept:
 //! one head's fit the cache, all heads' of all layers would be most of the memory of a training step.
 
-use rayon::prelude::*;
-
-use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, product_here, sum, sum_pairs, vectorized};
+use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, pieces, product_here, sum, sum_pairs, vectorized};
 
 /// The shape of an attention.
 #[derive(Clone, Copy, Debug)]
@@ -86,23 +84,43 @@ impl Inputs<'_> {
 /// `[batch · queries, width]`: each head's values, weighted.
 pub(crate) fn forward(inputs: &Inputs<'_>, shape: &Shape) -> Vec<f32> {
     let head_width = shape.width / shape.heads;
-    let mut heads = buffer(shape.batch * shape.queries * shape.width); // [batch, heads, queries, head width]
-    each_head(&mut heads, shape.queries * head_width, shape, 1, |sample, head, [weights, _], out| {
+    let piece = shape.queries * head_width;
+    let heads = each_head(piece, shape, 1, |sample, head, [weights, _], out| {
         inputs.probabilities(shape, sample, head, weights);
         inputs.drop_out(shape, sample, head, weights);
         let value = inputs.value.head(shape, sample, head, shape.keys);
         product_here(MatMut::dense(out, head_width), Output::Set, 1.0, Mat::dense(weights, shape.keys), value);
     });
-    let mut merged = buffer(heads.len());
-    merge(&heads, shape, shape.queries, &mut merged, 0, shape.width);
-    merged
+    Heads { values: heads, piece }.merge(shape, shape.queries, &[0])
 }
 
-/// Gradients of queries, keys and values, each head by head: `[batch, heads, length, head width]`.
+/// Gradients of queries, keys and values, head by head.
 pub(crate) struct HeadGradients {
-    pub query: Vec<f32>,
-    pub key: Vec<f32>,
-    pub value: Vec<f32>,
+    heads: Heads,
+    shape: Shape,
+}
+
+impl HeadGradients {
+    fn starts(&self) -> [usize; 3] {
+        let head_width = self.shape.width / self.shape.heads;
+        let (of_query, of_key) = (self.shape.queries * head_width, self.shape.keys * head_width);
+        [0, of_query, of_query + of_key]
+    }
+
+    /// Of the queries: `[batch · queries, width]`.
+    pub fn query(&self) -> Vec<f32> {
+        self.heads.merge(&self.shape, self.shape.queries, &self.starts()[..1])
+    }
+
+    /// Of keys and values, side by side: `[batch · keys, 2 · width]`.
+    pub fn key_and_value(&self) -> Vec<f32> {
+        self.heads.merge(&self.shape, self.shape.keys, &self.starts()[1..])
+    }
+
+    /// Of all three, where tokens read each other: `[batch · tokens, 3 · width]`.
+    pub fn all(&self) -> Vec<f32> {
+        self.heads.merge(&self.shape, self.shape.queries, &self.starts())
+    }
 }
 
 /// From the gradient of the merged heads, `[batch · queries, width]`.
@@ -113,8 +131,7 @@ pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> 
     let (of_query, of_key) = (shape.queries * head_width, shape.keys * head_width);
     // One piece per head, [query | key | value], so that tasks own what they write.
     let piece = of_query + 2 * of_key;
-    let mut all = buffer(shape.batch * shape.heads * piece);
-    each_head(&mut all, piece, shape, 2, |sample, head, [shares, of_scores], out| {
+    let values = each_head(piece, shape, 2, |sample, head, [shares, of_scores], out| {
         let (query_out, rest) = out.split_at_mut(of_query);
         let (key_out, value_out) = rest.split_at_mut(of_key);
         let query = inputs.query.head(shape, sample, head, shape.queries);
@@ -142,52 +159,51 @@ pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> 
         let weights = Mat::dense(shares, shape.keys);
         product_here(MatMut::dense(value_out, head_width), Output::Set, 1.0, weights.t(), gradient);
     });
-    let mut gradients = HeadGradients {
-        query: buffer(shape.batch * shape.heads * of_query),
-        key: buffer(shape.batch * shape.heads * of_key),
-        value: buffer(shape.batch * shape.heads * of_key),
-    };
-    let split = |out: &mut [f32], start: usize, len: usize| {
-        out.par_chunks_exact_mut(len.max(1)).zip(all.par_chunks_exact(piece)).for_each(|(out, all)| {
-            out.copy_from_slice(&all[start..start + len]);
-        });
-    };
-    split(&mut gradients.query, 0, of_query);
-    split(&mut gradients.key, of_query, of_key);
-    split(&mut gradients.value, of_query + of_key, of_key);
-    gradients
+    HeadGradients { heads: Heads { values, piece }, shape: *shape }
 }
 
-/// Writes `[batch, heads, length, head width]` to columns from `column` on of rows of `stride` values: `[batch · length, …]`.
-pub(crate) fn merge(heads: &[f32], shape: &Shape, length: usize, out: &mut [f32], column: usize, stride: usize) {
-    let head_width = shape.width / shape.heads;
-    let sample = length * shape.width;
-    out.par_chunks_exact_mut((length * stride).max(1)).zip(heads.par_chunks_exact(sample.max(1))).for_each(
-        |(out, heads)| {
-            for (token, row) in out.chunks_exact_mut(stride).enumerate() {
-                for (head, values) in row[column..column + shape.width].chunks_exact_mut(head_width).enumerate() {
-                    values.copy_from_slice(&heads[(head * length + token) * head_width..][..head_width]);
+/// A piece of values for each head of each sample: `[batch, heads, piece]`, matrices `[length, head width]` after each other.
+struct Heads {
+    values: Vec<f32>,
+    piece: usize,
+}
+
+impl Heads {
+    /// The matrices of `length` rows that begin at `starts` of each piece, all heads of a token in one row, the matrices side by side:
+    /// `[batch · length, starts · width]`.
+    fn merge(&self, shape: &Shape, length: usize, starts: &[usize]) -> Vec<f32> {
+        let (head_width, stride) = (shape.width / shape.heads, starts.len() * shape.width);
+        let size = length * stride;
+        pieces(
+            shape.batch * size,
+            size,
+            || (),
+            |(), sample, out| {
+                let heads = &self.values[sample * shape.heads * self.piece..][..shape.heads * self.piece];
+                for (token, row) in out.chunks_exact_mut(stride).enumerate() {
+                    for (row, start) in row.chunks_exact_mut(shape.width).zip(starts) {
+                        for (values, head) in row.chunks_exact_mut(head_width).zip(heads.chunks_exact(self.piece)) {
+                            values.copy_from_slice(&head[start + token * head_width..][..head_width]);
+                        }
+                    }
                 }
-            }
-        },
-    );
+            },
+        )
+    }
 }
 
-/// Calls `f(sample, head, scratch, piece)` for each head of each sample, in parallel. `scratch` is two matrices `[queries, keys]`, of
-/// which the second is empty where `matrices` is 1.
+/// `[batch, heads, piece]` of what `f(sample, head, scratch, piece)` makes for each head of each sample, in parallel. `scratch` is two
+/// matrices `[queries, keys]`, of which the second is empty where `matrices` is 1.
 fn each_head(
-    out: &mut [f32],
     piece: usize,
     shape: &Shape,
     matrices: usize,
-    f: impl Fn(usize, usize, [&mut [f32]; 2], &mut [f32]) + Sync,
-) {
+    f: impl Fn(usize, usize, [&mut [f32]; 2], &mut [f32]) + Sync + Send,
+) -> Vec<f32> {
     let scores = shape.queries * shape.keys;
-    out.par_chunks_exact_mut(piece.max(1)).enumerate().for_each_init(
-        || buffer(matrices * scores),
-        |scratch, (index, piece)| {
-            let (first, second) = scratch.split_at_mut(scores);
-            f(index / shape.heads, index % shape.heads, [first, second], piece);
-        },
-    );
+    let scratch = || buffer(matrices * scores);
+    pieces(shape.batch * shape.heads * piece, piece, scratch, |scratch, index, piece| {
+        let (first, second) = scratch.split_at_mut(scores);
+        f(index / shape.heads, index % shape.heads, [first, second], piece);
+    })
 }

@@ -1,5 +1,9 @@
 //! Matrices in memory with a stride between rows and between columns, and their product.
 
+use std::cell::Cell;
+
+use rayon::prelude::*;
+
 /// A matrix to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mat<'a> {
@@ -75,11 +79,14 @@ pub(crate) enum Output {
 /// Below this many multiplications one thread is faster than two.
 const PARALLEL: usize = 192 * 192 * 192;
 
+fn threads(a: &Mat<'_>, b: &Mat<'_>) -> gemm::Parallelism {
+    let work = a.rows.saturating_mul(a.columns).saturating_mul(b.columns);
+    if work >= PARALLEL { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None }
+}
+
 /// `out = scale · a · b`, or `out += scale · a · b`, on all threads where it is worth it.
 pub(crate) fn product(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'_>, b: Mat<'_>) {
-    let work = a.rows.saturating_mul(a.columns).saturating_mul(b.columns);
-    let threads = if work >= PARALLEL { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-    multiply(out, output, scale, a, b, threads);
+    upright(a, b, |b| multiply(out, output, scale, a, b, threads(&a, &b)));
 }
 
 /// As [`product`], on this thread alone.
@@ -87,19 +94,104 @@ pub(crate) fn product_here(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'
     multiply(out, output, scale, a, b, gemm::Parallelism::None);
 }
 
+/// The products of `a` with each of `right`, side by side: `[a.rows, columns of all]`, in memory that nobody cleared before.
+#[allow(unsafe_code)]
+pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
+    let stride: usize = right.iter().map(|b| b.columns).sum();
+    let mut out: Vec<f32> = Vec::with_capacity(a.rows * stride);
+    let mut column = 0;
+    for b in right {
+        assert_eq!(a.columns, b.rows, "matrices that do not fit");
+        upright(a, *b, |b| {
+            // SAFETY: the columns from `column` on, `b.columns` of `stride`, lie within the capacity and belong to this product alone;
+            // with `Output::Set` nothing there is read.
+            unsafe {
+                raw_multiply(out.as_mut_ptr().add(column), stride, Output::Set, 1.0, a, b, threads(&a, &b));
+            }
+        });
+        column += b.columns;
+    }
+    // SAFETY: the products have written all columns of all rows.
+    unsafe { out.set_len(a.rows * stride) };
+    out
+}
+
+/// Rows of `a` from which on a transposed `b` is copied before it is multiplied.
+const COPIED: usize = 128;
+/// Values of the largest `b` that is: a layer's weights, not a vocabulary's.
+const COPY: usize = 16 << 20;
+
+/// Calls `f` with `b`, or with a copy whose rows are contiguous: gemm would pack a transposed matrix on one thread, while the others
+/// wait.
+fn upright(a: Mat<'_>, b: Mat<'_>, f: impl FnOnce(Mat<'_>)) {
+    let len = b.rows * b.columns;
+    if b.row_stride != 1 || b.column_stride == 1 || a.rows < COPIED || len > COPY {
+        return f(b);
+    }
+    // Taken out, not borrowed: while this thread waits for others it may be handed work that comes here too.
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    transpose(&b, &mut scratch[..len]);
+    f(Mat::dense(&scratch[..len], b.columns));
+    SCRATCH.set(scratch);
+}
+
+thread_local! {
+    /// Kept, because a layer's weights are copied in every step.
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Writes `b`, whose columns are contiguous, row by row, in blocks of a cache line in both directions.
+fn transpose(b: &Mat<'_>, out: &mut [f32]) {
+    const BLOCK: usize = 16;
+    let (data, stride, columns) = (b.data, b.column_stride, b.columns);
+    out.par_chunks_mut(BLOCK * columns).enumerate().for_each(|(band, out)| {
+        let (first, rows) = (band * BLOCK, out.len() / columns);
+        let mut block = [[0.0; BLOCK]; BLOCK];
+        for start in (0..columns).step_by(BLOCK) {
+            let width = BLOCK.min(columns - start);
+            for column in 0..width {
+                let line = &data[(start + column) * stride + first..][..rows];
+                block.iter_mut().zip(line).for_each(|(row, &value)| row[column] = value);
+            }
+            for (row, block) in out.chunks_exact_mut(columns).zip(&block) {
+                row[start..start + width].copy_from_slice(&block[..width]);
+            }
+        }
+    });
+}
+
 #[allow(unsafe_code)]
 fn multiply(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'_>, b: Mat<'_>, threads: gemm::Parallelism) {
     assert_eq!((out.rows, out.columns, a.columns), (a.rows, b.columns, b.rows), "matrices that do not fit");
-    // SAFETY: each matrix was checked to lie within its slice when it was made (transposing keeps the extent), `out` is borrowed
-    // alone and its rows do not overlap, and no stride exceeds the slice's length, which fits an isize.
+    // SAFETY: `out` was checked to lie within its slice when it was made, is borrowed alone and its rows do not overlap.
+    unsafe { raw_multiply(out.data.as_mut_ptr(), out.row_stride, output, scale, a, b, threads) }
+}
+
+/// # Safety
+/// `out` points to `a.rows` rows of `b.columns` values, each `row_stride` after the last, that may be written and, to add to them, read.
+#[allow(unsafe_code)]
+unsafe fn raw_multiply(
+    out: *mut f32,
+    row_stride: usize,
+    output: Output,
+    scale: f32,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    threads: gemm::Parallelism,
+) {
+    // SAFETY: `a` and `b` were checked to lie within their slices when they were made (transposing keeps the extent), and no stride
+    // exceeds a slice's length, which fits an isize; the caller vouches for `out`.
     unsafe {
         gemm::gemm(
-            out.rows,
-            out.columns,
+            a.rows,
+            b.columns,
             a.columns,
-            out.data.as_mut_ptr(),
+            out,
             1,
-            out.row_stride as isize,
+            row_stride as isize,
             output == Output::Add,
             a.data.as_ptr(),
             a.column_stride as isize,
@@ -131,6 +223,40 @@ mod tests {
         assert_eq!(out, [1.0, 42.0, 4200.0, 1.0, 86.0, 8600.0]);
         product(MatMut::new(&mut out[1..], 2, 2, 3), Output::Add, 1.0, left, right);
         assert_eq!(out, [1.0, 42.0 + 201.0, 4200.0 + 2010.0, 1.0, 86.0 + 403.0, 8600.0 + 4030.0]);
+    }
+
+    #[test]
+    fn products_stand_side_by_side_and_every_value_is_written() {
+        // Sizes at which gemm takes another way: vectors, two terms, small and large matrices, none at all.
+        for (rows, inner) in [(0, 3), (1, 5), (3, 1), (5, 2), (4, 3), (40, 70), (3, 0)] {
+            let a: Vec<f32> = (0..rows * inner).map(|i| (i % 7) as f32 - 3.0).collect();
+            let b: Vec<f32> = (0..inner * 9).map(|i| (i % 5) as f32 - 2.0).collect();
+            let a = Mat::new(&a, rows, inner, inner);
+            let right =
+                [(0, 1), (1, 2), (3, 6)].map(|(from, width)| Mat::new(&b[from.min(b.len())..], inner, width, 9));
+            // The allocator is likely to give this memory again.
+            drop(vec![f32::NAN; rows * 9]);
+            let out = products(a, &right);
+            assert_eq!(out.len(), rows * 9);
+            for (row, out) in out.chunks_exact(9).enumerate() {
+                for (column, &value) in out.iter().enumerate() {
+                    let terms = (0..inner).map(|i| a.data[row * inner + i] * b[i * 9 + column]);
+                    assert_eq!(value, terms.sum::<f32>(), "{rows} {inner} {row} {column}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_copied_transpose_gives_the_same_product() {
+        let (rows, inner, columns) = (COPIED + 1, 37, 21);
+        let a: Vec<f32> = (0..rows * inner).map(|i| (i % 11) as f32 - 5.0).collect();
+        let b: Vec<f32> = (0..inner * columns).map(|i| (i % 13) as f32 - 6.0).collect();
+        let (a, b) = (Mat::dense(&a, inner), Mat::dense(&b, inner).t());
+        let mut expected = vec![0.0; rows * columns];
+        product_here(MatMut::dense(&mut expected, columns), Output::Set, 1.0, a, b);
+        assert_eq!(products(a, &[b]), expected);
+        upright(a, b, |copy| assert_eq!((copy.column_stride, copy.row_stride), (1, columns)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The feed-forward part of a transformer layer: `w_2 · activation(w_1 · x + b_1) + b_2 (+ residual)`.
 
-use super::{Activation, Mat, MatMut, Output, buffer, by_rows, column_sums, piece, product, start_with};
+use super::{Activation, Mat, add_to_rows, by_rows, column_sums, piece, products, rows};
 
 /// A linear layer's parameters.
 #[derive(Clone, Copy)]
@@ -26,27 +26,19 @@ impl Linear<'_> {
 
     /// `x · weight + bias (+ residual)` for `x` `[rows, input]` -> `[rows, output]`.
     pub fn forward(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
-        let rows = x.len() / self.input().max(1);
-        let mut out = buffer(rows * self.output());
-        start_with(&mut out, self.bias, residual);
-        product(MatMut::dense(&mut out, self.output()), Output::Add, 1.0, Mat::dense(x, self.input()), self.matrix());
+        let mut out = products(Mat::dense(x, self.input()), &[self.matrix()]);
+        add_to_rows(&mut out, self.bias, residual);
         out
     }
 
     /// The weight's gradient, `xᵀ · gradient`.
     pub fn weight_gradient(&self, x: Mat<'_>, gradient: Mat<'_>) -> Vec<f32> {
-        let mut out = buffer(self.weight.len());
-        product(MatMut::dense(&mut out, self.output()), Output::Set, 1.0, x.t(), gradient);
-        out
+        products(x.t(), &[gradient])
     }
 
     /// The input's gradient, `gradient · weightᵀ`, of `rows` rows.
     pub fn input_gradient(&self, gradient: &[f32]) -> Vec<f32> {
-        let rows = gradient.len() / self.output().max(1);
-        let mut out = buffer(rows * self.input());
-        let gradient = Mat::dense(gradient, self.output());
-        product(MatMut::dense(&mut out, self.input()), Output::Set, 1.0, gradient, self.matrix().t());
-        out
+        products(Mat::dense(gradient, self.output()), &[self.matrix().t()])
     }
 }
 
@@ -64,9 +56,7 @@ pub(crate) fn forward(
 }
 
 fn activated(before: &[f32], width: usize, activation: Activation) -> Vec<f32> {
-    let mut after = buffer(before.len());
-    by_rows(&mut after, width, |row, after| activation.apply(piece(before, width, row, after.len()), after));
-    after
+    rows(before.len(), width, |row, after| activation.apply(piece(before, width, row, after.len()), after))
 }
 
 /// Gradients of the feed-forward part; the residual's is the output's.

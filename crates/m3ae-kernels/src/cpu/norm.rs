@@ -1,6 +1,6 @@
 //! Layer norm, alone or after a residual sum with dropout.
 
-use super::{Dropout, buffer, by_rows, piece, sum, sum_pairs, sums_of_pieces, vectorized};
+use super::{Dropout, piece, rows, sum, sum_pairs, sums_of_pieces, vectorized};
 
 /// Scale, shift and epsilon.
 #[derive(Clone, Copy)]
@@ -26,8 +26,7 @@ impl Norm<'_> {
     /// `(x - mean) / √(variance + ε) · γ + β`, row by row.
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let width = self.gamma.len();
-        let mut out = buffer(x.len());
-        by_rows(&mut out, width, |first, rows| {
+        rows(x.len(), width, |first, rows| {
             let x = piece(x, width, first, rows.len());
             vectorized(|| {
                 for (out, x) in rows.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
@@ -37,15 +36,13 @@ impl Norm<'_> {
                     }
                 }
             });
-        });
-        out
+        })
     }
 
     /// Gradients of x, γ and β from the output's. Means and deviations are computed again: that costs less than keeping them.
     pub fn backward(&self, x: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let width = self.gamma.len();
-        let mut of_x = buffer(x.len());
-        by_rows(&mut of_x, width, |first, rows| {
+        let of_x = rows(x.len(), width, |first, rows| {
             let (x, gradient) = (piece(x, width, first, rows.len()), piece(gradient, width, first, rows.len()));
             vectorized(|| {
                 for ((out, x), gradient) in
@@ -86,8 +83,7 @@ impl Norm<'_> {
 
 /// `residual + dropout(x)`, `[rows, width]`.
 pub(crate) fn add_dropped(x: &[f32], residual: &[f32], width: usize, dropout: Dropout) -> Vec<f32> {
-    let mut out = buffer(x.len());
-    by_rows(&mut out, width, |first, rows| {
+    rows(x.len(), width, |first, rows| {
         let (x, residual) = (piece(x, width, first, rows.len()), piece(residual, width, first, rows.len()));
         vectorized(|| {
             if !dropout.is_active() {
@@ -103,14 +99,12 @@ pub(crate) fn add_dropped(x: &[f32], residual: &[f32], width: usize, dropout: Dr
                 }
             }
         });
-    });
-    out
+    })
 }
 
 /// `dropout(x)` with the mask of [`add_dropped`]: also the gradient of its first argument.
 pub(crate) fn dropped(x: &[f32], width: usize, dropout: Dropout) -> Vec<f32> {
-    let mut out = buffer(x.len());
-    by_rows(&mut out, width, |first, rows| {
+    rows(x.len(), width, |first, rows| {
         let x = piece(x, width, first, rows.len());
         vectorized(|| {
             for (row, (out, x)) in rows.chunks_exact_mut(width).zip(x.chunks_exact(width)).enumerate() {
@@ -120,6 +114,5 @@ pub(crate) fn dropped(x: &[f32], width: usize, dropout: Dropout) -> Vec<f32> {
                 }
             }
         });
-    });
-    out
+    })
 }

@@ -4,9 +4,9 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::{like, linear, values};
-use crate::cpu::attention::{HeadGradients, Inputs, Part, Shape, backward, forward, merge};
+use crate::cpu::attention::{Inputs, Part, Shape, backward, forward};
 use crate::cpu::mlp::Linear;
-use crate::cpu::{Dropout, Mat, MatMut, Output, buffer, column_sums, product, start_with};
+use crate::cpu::{Dropout, Mat, MatMut, Output, add_to_rows, column_sums, product, products};
 use crate::node::{Layer, tensor};
 
 /// Attention of `x` to itself or to `context`, from the tokens to the output projection. Inputs, in this order:
@@ -71,17 +71,10 @@ fn columns(layers: &[(usize, Linear<'_>)]) -> usize {
 
 /// All projections of `x` side by side: `[rows, columns]`.
 fn project(x: &[f32], layers: &[(usize, Linear<'_>)]) -> Vec<f32> {
-    let stride = columns(layers);
     let bias: Vec<f32> = layers.iter().flat_map(|(_, layer)| layer.bias).copied().collect();
-    let rows = x.len() / layers[0].1.input();
-    let mut out = buffer(rows * stride);
-    start_with(&mut out, &bias, None);
-    let mut column = 0;
-    for (_, layer) in layers {
-        let part = MatMut::new(&mut out[column..], rows, layer.output(), stride);
-        product(part, Output::Add, 1.0, Mat::dense(x, layer.input()), layer.matrix());
-        column += layer.output();
-    }
+    let matrices: Vec<Mat<'_>> = layers.iter().map(|(_, layer)| layer.matrix()).collect();
+    let mut out = products(Mat::dense(x, layers[0].1.input()), &matrices);
+    add_to_rows(&mut out, &bias, None);
     out
 }
 
@@ -96,15 +89,16 @@ fn project_backward(
     let stride = columns(layers);
     let rows = gradient.len() / stride;
     let biases = column_sums(gradient, stride);
-    let mut of_x = needs_x.then(|| buffer(x.len()));
+    let mut of_x = None;
     let mut column = 0;
-    for (number, (place, layer)) in layers.iter().enumerate() {
+    for (place, layer) in layers {
         let part = Mat::new(&gradient[column..], rows, layer.output(), stride);
         places[*place] = Some(layer.weight_gradient(Mat::dense(x, layer.input()), part));
         places[place + 1] = Some(biases[column..column + layer.output()].to_vec());
-        if let Some(of_x) = &mut of_x {
-            let output = if number == 0 { Output::Set } else { Output::Add };
-            product(MatMut::dense(of_x, layer.input()), output, 1.0, part, layer.matrix().t());
+        match &mut of_x {
+            _ if !needs_x => {}
+            None => of_x = Some(products(part, &[layer.matrix().t()])),
+            Some(of_x) => product(MatMut::dense(of_x, layer.input()), Output::Add, 1.0, part, layer.matrix().t()),
         }
         column += layer.output();
     }
@@ -165,25 +159,17 @@ impl Layer for Attention {
 
         let of_context = saved.of_context.as_ref().map(values);
         let attended = self.attend(values(&saved.of_x), of_context, width);
-        let HeadGradients { query, key, value } = backward(&attended, &shape, &of_heads);
+        let of_attended = backward(&attended, &shape, &of_heads);
         drop(of_heads);
         let x = values(&inputs[0]);
         if of_context.is_some() {
-            let mut of_query = buffer(query.len());
-            merge(&query, &shape, shape.queries, &mut of_query, 0, width);
-            drop(query);
+            let of_query = of_attended.query();
             places[0] = project_backward(x, &parameters.of_x, &of_query, needed[0], &mut places);
-            let mut of_pair = buffer(2 * key.len());
-            merge(&key, &shape, shape.keys, &mut of_pair, 0, 2 * width);
-            merge(&value, &shape, shape.keys, &mut of_pair, width, 2 * width);
-            let context = values(&inputs[1]);
+            let (context, of_pair) = (values(&inputs[1]), of_attended.key_and_value());
             places[1] = project_backward(context, &parameters.of_context, &of_pair, needed[1], &mut places);
         } else {
-            let mut of_all = buffer(3 * query.len());
-            for (part, values) in [&query, &key, &value].into_iter().enumerate() {
-                merge(values, &shape, shape.queries, &mut of_all, part * width, 3 * width);
-            }
-            drop((query, key, value));
+            let of_all = of_attended.all();
+            drop(of_attended);
             places[0] = project_backward(x, &parameters.of_x, &of_all, needed[0], &mut places);
         }
         let mut gradients: Vec<Option<FlexTensor>> =
