@@ -97,7 +97,7 @@ pub fn run(args: &SizesArgs, backend: Backend) -> Result<ExitCode> {
             axis.values.iter().filter_map(|&value| Some((value, measured.at((axis.at)(centre, value))?))).collect();
         say!("{}", table(axis, &points));
         let path = args.out.join(format!("{}-{}.svg", args.work.name(), axis.name));
-        let title = format!("Seconds of a step by {} ({})", axis.name, measured.work);
+        let title = format!("Seconds by {} ({})", axis.name, args.work.name());
         write_atomic(&path, chart(&title, axis, &points).draw().document().as_bytes())?;
         say!("{}\n", path.display());
     }
@@ -124,7 +124,7 @@ fn names(points: &[(usize, &Point)]) -> Vec<&'static str> {
 }
 
 fn chart(title: &str, axis: &Axis<'_>, points: &[(usize, &Point)]) -> LineChart {
-    let mut chart = LineChart::new(title).x_label(axis.label).y_label("seconds").x_from_zero();
+    let mut chart = LineChart::new(title).x_label(axis.label).y_label("seconds").x_from_zero().y_from_zero();
     for (number, name) in names(points).into_iter().enumerate() {
         let line = points.iter().map(|(value, point)| (*value as f64, point.sides[number].seconds())).collect();
         chart = chart.series(Series::new(name, line).with_markers());

@@ -20,7 +20,8 @@ pub struct LineChart {
     x_label: String,
     y_label: String,
     log_y: bool,
-    from_zero: bool,
+    x_from_zero: bool,
+    y_from_zero: bool,
     series: Vec<Series>,
 }
 
@@ -55,7 +56,14 @@ impl LineChart {
     /// Begins the horizontal axis at 0, so that charts of one run can be compared.
     #[must_use]
     pub fn x_from_zero(mut self) -> Self {
-        self.from_zero = true;
+        self.x_from_zero = true;
+        self
+    }
+
+    /// Begins the vertical axis at 0, so that heights can be compared; not for a logarithmic one.
+    #[must_use]
+    pub fn y_from_zero(mut self) -> Self {
+        self.y_from_zero = true;
         self
     }
 
@@ -77,9 +85,10 @@ impl LineChart {
         self.draw_legend(&mut svg, &rows);
 
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let zero = self.from_zero.then_some(0.0);
-        let x = Scale::around(points().map(|point| point.0).chain(zero), false, frame.horizontal());
-        let y = Scale::around(points().map(|point| point.1), self.log_y, frame.vertical());
+        let zero = |wanted: bool| wanted.then_some(0.0);
+        let x = Scale::around(points().map(|point| point.0).chain(zero(self.x_from_zero)), false, frame.horizontal());
+        let y =
+            Scale::around(points().map(|point| point.1).chain(zero(self.y_from_zero)), self.log_y, frame.vertical());
         frame.draw(&mut svg, &x, &y, (&self.x_label, &self.y_label));
         let place = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
             thin(points, MAX_POINTS).into_iter().map(|(a, b)| (x.place(a), y.place(b))).collect()
@@ -177,10 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn the_horizontal_axis_begins_at_zero_where_asked() {
+    fn an_axis_begins_at_zero_where_asked() {
         let chart = LineChart::new("x").series(Series::new("a", vec![(900.0, 0.1), (1000.0, 0.2)]));
-        let has_zero = |chart: LineChart| chart.draw().document().contains("text-anchor=\"middle\">0</text>");
-        assert!(!has_zero(chart.clone()) && has_zero(chart.x_from_zero()));
+        let has_zero = |chart: LineChart| {
+            ["middle", "end"]
+                .map(|anchor| chart.draw().document().contains(&format!("text-anchor=\"{anchor}\">0</text>")))
+        };
+        assert_eq!(has_zero(chart.clone()), [false, false]);
+        assert_eq!(has_zero(chart.clone().x_from_zero()), [true, false]);
+        assert_eq!(has_zero(chart.y_from_zero()), [false, true]);
     }
 
     #[test]
