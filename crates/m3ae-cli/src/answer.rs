@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::blocks::blocks;
 use crate::model::ModelArgs;
+use crate::output::chain;
 use rows::Row;
 
 /// Longest image that is read from standard input.
@@ -101,7 +102,7 @@ fn answer(model: &Model, rows: &[Row], top: usize, given: Option<&Image>) -> Res
                 crops.push(crop);
                 crops.len() - 1
             })
-            .map_err(|error| format!("{}: {error:#}", row.image.display()))
+            .map_err(|error| format!("{}: {}", row.image.display(), chain(&error)))
         });
         let checked = number.clone().map_err(anyhow::Error::msg).and_then(|number| {
             model.tokens(&row.question).with_context(|| row.place.clone())?;
@@ -157,10 +158,10 @@ fn say(row: &Row, answers: Result<Answers>, args: &AnswerArgs) -> bool {
         }
         Err(error) => {
             if args.json {
-                line["error"] = format!("{error:#}").into();
+                line["error"] = chain(&error).into();
                 println!("{line}");
             }
-            eprintln!("{}: {error:#}", row.place);
+            eprintln!("{}: {}", row.place, chain(&error));
             false
         }
     }

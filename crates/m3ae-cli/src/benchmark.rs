@@ -14,7 +14,7 @@ use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
 
 use crate::backend::Backend;
 use crate::eval::Benchmark;
-use crate::output::{say, say_error};
+use crate::output::{chain, say, say_error};
 use crate::training::{INTERRUPTED, Stop};
 use crate::{environment, files};
 use data::Found;
@@ -129,8 +129,9 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
                 table.rows = rows(&mut finished);
             }
             Err(error) => {
-                say_error!("error: {}: {error:#}", task.title());
-                table.failed.push(Without { what: task.title(), why: format!("{error:#}") });
+                let why = chain(&error);
+                say_error!("error: {}: {why}", task.title());
+                table.failed.push(Without { what: task.title(), why });
             }
         }
         table.complete = table.unfinished.is_empty() && table.failed.is_empty();

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            say_error!("error: {error:#}");
+            say_error!("error: {}", output::chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -37,9 +37,25 @@ pub fn line(out: &mut dyn Write, text: Arguments<'_>) {
     let _ = out.write_fmt(format_args!("{text}\n")).and_then(|()| out.flush());
 }
 
+/// An error and its causes in one line, each said once: some messages end with their cause's.
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.ends_with(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("no such file").context("a.png: no such file").context("--image");
+        assert_eq!(chain(&error), "--image: a.png: no such file");
+        assert_eq!(chain(&anyhow::anyhow!("alone")), "alone");
+    }
 
     struct Closed;
 

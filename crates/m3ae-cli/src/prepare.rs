@@ -113,7 +113,7 @@ pub fn run(args: &PrepareArgs) -> Result<()> {
     }
     let Some(last) = failures.pop() else { return Ok(()) };
     for failure in failures {
-        eprintln!("error: {failure:#}");
+        eprintln!("error: {}", crate::output::chain(&failure));
     }
     Err(last)
 }

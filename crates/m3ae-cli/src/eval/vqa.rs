@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use burn::prelude::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use m3ae::{Crop, Model, draw};
+use m3ae::{Crop, Model, ModelError, draw};
 use m3ae_data::{DecodeOptions, ImageSources, Question};
 use m3ae_eval::{
     AnswerType, CALIBRATION_BINS, Case, Confusion, Evaluation, Prediction, Scores, calibration, choose_cases,
@@ -47,7 +47,10 @@ pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
         let advice = "its answers are taken from the prepared set, whose vocabulary must be the one it was trained with: prepare the \
                       set anew (`m3ae prepare --vocabulary all` as published, or `--vocabulary train`) into another folder, and name \
                       that with --prepared; or name the answers with --answers";
-        opened.model = opened.model.with_answers(data.vocabulary.answers().to_vec()).context(advice)?;
+        opened.model = match opened.model.with_answers(data.vocabulary.answers().to_vec()) {
+            Err(error @ ModelError::OtherAnswers { .. }) => return Err(error).context(advice),
+            named => named?,
+        };
     }
     let model = &opened.model;
     let answers = model.answers().unwrap_or_default().to_vec();
