@@ -143,7 +143,7 @@ pub enum ValChoice {
 pub enum VocabularyScope {
     /// Training answers only: what is asked of the test remains unknown until then.
     Train,
-    /// All splits' answers, as in published numbers.
+    /// All splits' answers, as in published numbers, in the order of the raw files: train, validation, test.
     #[default]
     All,
 }

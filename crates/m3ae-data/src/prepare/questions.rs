@@ -25,6 +25,10 @@ pub(super) fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result
         Ok::<_, PrepareError>(questions)
     };
     let mut train = read("train")?;
+    let answers_of = |questions: &Questions| questions.found.iter().map(|q| q.answer.clone()).collect::<Vec<String>>();
+    // Before validation is cut out of it: classes of all splits are numbered as the reference numbers them, whatever validation is
+    // made of, because published checkpoints name none.
+    let of_file = answers_of(&train);
     let has_val = match layout {
         SetName::VqaMed2019 => raw.join("val").is_dir(),
         _ => records::json_path(layout, raw, "val").is_file(),
@@ -43,13 +47,12 @@ pub(super) fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result
         }
         ValChoice::Split => (cut(&mut train, options.seed), read("test")?),
     };
-    let splits = [("train", train), ("val", val), ("test", test)];
-    let scope = match options.vocabulary {
-        VocabularyScope::Train => &splits[..1],
-        VocabularyScope::All => &splits[..],
+    let answers = match options.vocabulary {
+        VocabularyScope::Train => answers_of(&train),
+        VocabularyScope::All => [of_file, answers_of(&val), answers_of(&test)].concat(),
     };
-    let answers = scope.iter().flat_map(|(_, questions)| &questions.found).map(|question| &question.answer);
     let vocabulary = Vocabulary::from_answers(answers);
+    let splits = [("train", train), ("val", val), ("test", test)];
     let splits = splits.into_iter().map(|(split, questions)| group(set, split, questions, &vocabulary)).collect();
     Ok(Plan { set, vocabulary: Some(vocabulary), label_names: Default::default(), splits })
 }

@@ -48,6 +48,9 @@ fn a_validation_split_is_cut_from_train_by_image() {
     assert!((1..20).any(|seed| images(&by(None, seed).unwrap(), 1) != images(&cut, 1)));
     let copied = by(Some(ValChoice::CopyTest), 0).unwrap();
     assert_eq!((images(&copied, 0).len(), images(&copied, 1)), (12, vec!["1.jpg", "20.jpg"]));
+    // Classes of all splits have the reference's numbers, whatever is cut.
+    let cuts: Vec<_> = (0..20).map(|seed| by(None, seed).unwrap()).collect();
+    assert!(cuts.iter().all(|cut| cut.vocabulary == copied.vocabulary));
     let error = by(Some(ValChoice::Given), 0).unwrap_err();
     assert!(error.to_string().contains("no validation split"), "{error}");
 }
