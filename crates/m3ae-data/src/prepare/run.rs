@@ -176,7 +176,7 @@ fn inputs(split: &SplitPlan, plan: &Plan) -> String {
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(text);
     };
-    add(concat!("m3ae-data ", env!("CARGO_PKG_VERSION"), " prepare 1"));
+    add(concat!("m3ae-data ", env!("CARGO_PKG_VERSION"), " prepare 2"));
     for (key, value) in metadata(split, plan) {
         add(&key);
         add(&value);
