@@ -1,5 +1,6 @@
 //! `m3ae bench`: measurements, each with one command.
 
+mod all;
 mod curve;
 mod data;
 mod load;
@@ -20,6 +21,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::backend::Backend;
+use all::AllArgs;
 use curve::CurveArgs;
 use data::DataArgs;
 use load::LoadArgs;
@@ -39,6 +41,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    All(AllArgs),
     /// A pre-training step, with AdamW
     Step(StepArgs),
     /// A step of fine-tuning for question answering
@@ -60,6 +63,7 @@ enum What {
 /// Runs the measurement and prints its table.
 pub fn run(args: &BenchArgs, backend: Backend) -> Result<ExitCode> {
     match &args.what {
+        What::All(args) => all::run(args, backend),
         What::Step(args) => step::run(args, Kind::Pretrain, backend),
         What::Finetune(args) => step::run(args, Kind::Finetune, backend),
         What::Infer(args) => step::run(args, Kind::Infer, backend),

@@ -49,6 +49,26 @@ fn a_step_is_timed_alone_and_in_turns_with_a_peer() {
 }
 
 #[test]
+fn everything_is_measured_by_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "all", "--small", "--rounds", "1", "--steps", "1", "--out", "out"];
+    let printed = succeeds(folder.path(), &args);
+    let tables = fs::read_to_string(folder.path().join("out/all.md")).unwrap();
+    for name in ["step", "finetune", "infer", "infer-8", "retrieval", "data", "load"] {
+        assert!(printed.contains(&format!("## {name}\n\n")) && tables.contains(&format!("## {name}\n\n")), "{printed}");
+        let json = fs::read_to_string(folder.path().join(format!("out/{name}.json"))).unwrap();
+        let measured: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(measured["environment"]["processors"].is_string(), "{json}");
+    }
+    // A peer that fails takes with it what stands beside it, and nothing else.
+    let error = fails(folder.path(), &[&args[..], &["--peer", "/bin/false"]].concat());
+    assert!(
+        error.contains("not measured, for the reasons above: step, finetune, infer, infer-8, data, load"),
+        "{error}"
+    );
+}
+
+#[test]
 fn costs_by_size_leave_a_chart_for_each_size() {
     let folder = tempfile::tempdir().unwrap();
     let fixed = ["bench", "sizes", "--small", "--image", "32", "--text", "8", "--batch", "2", "--steps", "1"];
@@ -57,7 +77,7 @@ fn costs_by_size_leave_a_chart_for_each_size() {
     assert!(printed.contains("| batch (samples) | ours, s | ours, GB |"), "{printed}");
     for axis in ["batch", "image", "text"] {
         let chart = fs::read_to_string(folder.path().join(format!("out/pretrain-{axis}.svg"))).unwrap();
-        assert!(chart.contains(&format!("Seconds of a step by {axis}")), "{chart}");
+        assert!(chart.contains(&format!("Seconds by {axis} (pretrain)")), "{chart}");
     }
     let json = fs::read_to_string(folder.path().join("out/sizes.json")).unwrap();
     let measured: serde_json::Value = serde_json::from_str(&json).unwrap();

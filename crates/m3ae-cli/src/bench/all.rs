@@ -1,0 +1,95 @@
+//! `m3ae bench all`: the measurements of docs/performance.md's first tables, one after the other.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use m3ae_report::write_atomic;
+
+use super::peer::PeerArgs;
+use super::turns::{output, this_program};
+use crate::backend::Backend;
+use crate::output::{say, say_error};
+
+/// Everything that stands beside PyTorch: step, finetune, infer (one question and eight), retrieval, data, load, one after the other.
+/// Leaves all tables in all.md and the numbers in a JSON file of each, in --out.
+#[derive(Debug, clap::Args)]
+pub struct AllArgs {
+    /// Little models and images, for a quick look
+    #[arg(long)]
+    small: bool,
+    /// A folder with images for `data`; by default the synthetic set's
+    #[arg(long, value_name = "FOLDER", conflicts_with = "small")]
+    raw: Option<PathBuf>,
+    /// Turns of each
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Steps of each turn, after one that warms up
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    #[command(flatten)]
+    peer: PeerArgs,
+    /// Where the tables are left
+    #[arg(long, value_name = "FOLDER", default_value = "runs/bench")]
+    out: PathBuf,
+}
+
+/// Name of the results, command, and whether it counts steps (and its peer is --peer-script).
+const MEASUREMENTS: [(&str, &[&str], bool); 7] = [
+    ("step", &["step"], true),
+    ("finetune", &["finetune"], true),
+    ("infer", &["infer"], true),
+    ("infer-8", &["infer", "--batch", "8"], true),
+    ("retrieval", &["retrieval", "--images", "12", "--texts", "12", "--full-pairs", "12"], false),
+    ("data", &["data"], false),
+    ("load", &["load"], false),
+];
+
+/// Measures, printing and keeping each table as it is there; what fails does not keep the others from being measured.
+pub fn run(args: &AllArgs, backend: Backend) -> Result<ExitCode> {
+    fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    let (mut tables, mut failed) = (String::new(), Vec::new());
+    for (name, command, counts_steps) in MEASUREMENTS {
+        say_error!("{name}");
+        match output(&mut this_program(backend, arguments(args, name, command, counts_steps))?) {
+            Ok(table) => {
+                say!("## {name}\n\n{}\n", table.trim_end());
+                tables += &format!("## {name}\n\n{}\n\n", table.trim_end());
+                write_atomic(&args.out.join("all.md"), tables.as_bytes())?;
+            }
+            Err(error) => {
+                say_error!("error: {name}: {}", crate::output::chain(&error));
+                failed.push(name);
+            }
+        }
+    }
+    say!("{}", args.out.join("all.md").display());
+    if !failed.is_empty() {
+        bail!("not measured, for the reasons above: {}", failed.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn arguments(args: &AllArgs, name: &str, command: &[&str], counts_steps: bool) -> Vec<String> {
+    let mut all: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+    let json = args.out.join(format!("{name}.json")).display().to_string();
+    all.extend(["--rounds".into(), args.rounds.to_string(), "--json".into(), json]);
+    if args.small {
+        all.push("--small".into());
+    }
+    if counts_steps {
+        all.extend(["--steps".into(), args.steps.to_string()]);
+    }
+    if let (Some(raw), "data") = (&args.raw, name) {
+        all.extend(["--raw".into(), raw.display().to_string()]);
+    }
+    // Retrieval stands beside itself: encoded once against full passes.
+    if let Some(python) = args.peer.peer.as_ref().filter(|_| name != "retrieval") {
+        all.extend(["--peer".into(), python.display().to_string()]);
+        if counts_steps {
+            all.extend(["--peer-script".into(), args.peer.peer_script.display().to_string()]);
+        }
+    }
+    all
+}
