@@ -6,7 +6,7 @@
 //!     optimizer.safetensors                                          AdamW's moments: `first.<parameter>`, `second.<parameter>`
 //!     progress.json                                                  where the run stands
 //!     recipe.toml                                                    the resolved recipe
-//!     manifest.json                                                  format, step, identity, length and BLAKE3 of each file
+//!     manifest.json                                                  format, step, identity, length and BLAKE3 of each file, and of all that
 //! ```
 //!
 //! The files are written and synced in a folder whose name begins with a dot, which is then renamed, and its parent synced. A
@@ -27,7 +27,7 @@ use crate::optimizer::{AdamW, Moments, read_moments, write_moments};
 use crate::progress::Progress;
 
 /// Version of the folder's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 const PROGRESS: &str = "progress.json";
 const RECIPE: &str = "recipe.toml";
@@ -55,6 +55,23 @@ pub struct Manifest {
     pub identity: Identity,
     /// Each file's length and hash.
     pub files: BTreeMap<String, FileEntry>,
+}
+
+impl Manifest {
+    /// Hash of all it says. Without it a flipped bit in here would pass for other data, or another step.
+    fn hash(&self) -> serde_json::Result<String> {
+        Ok(blake3::hash(&serde_json::to_vec(self)?).to_hex().to_string())
+    }
+}
+
+/// The manifest's file.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    manifest: Manifest,
+    /// [`Manifest::hash`]; formats before 2 had none.
+    #[serde(default)]
+    blake3: String,
 }
 
 /// A file of a checkpoint.
@@ -121,7 +138,9 @@ impl Snapshot {
             files.insert(name, hash(&path).map_err(TrainError::io(&path))?);
         }
         let manifest = Manifest { format: FORMAT, step: self.progress.step, identity: self.identity.clone(), files };
-        write_json(&folder.join(MANIFEST), &manifest)?;
+        let path = folder.join(MANIFEST);
+        let blake3 = manifest.hash().map_err(io::Error::from).map_err(TrainError::io(&path))?;
+        write_json(&path, &Sealed { manifest, blake3 })?;
         sync_parent(&folder.join(MANIFEST))
     }
 }
@@ -147,10 +166,13 @@ impl Verified {
     pub fn open(path: &Path) -> Result<Self, String> {
         let text =
             |name: &str| fs::read_to_string(path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"));
-        let manifest: Manifest =
-            serde_json::from_str(&text(MANIFEST)?).map_err(|error| format!("{MANIFEST} is not one: {error}"))?;
+        let no_manifest = |error| format!("{MANIFEST} is not one: {error}");
+        let Sealed { manifest, blake3 } = serde_json::from_str(&text(MANIFEST)?).map_err(no_manifest)?;
         if manifest.format != FORMAT {
             return Err(format!("it was written in format {}; this program reads {FORMAT}", manifest.format));
+        }
+        if manifest.hash().map_err(no_manifest)? != blake3 {
+            return Err(format!("{MANIFEST} is not what was written"));
         }
         for (name, entry) in &manifest.files {
             let found = hash(&path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))?;

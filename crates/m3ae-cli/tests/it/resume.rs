@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use m3ae_train::Verified;
+
 use crate::{fails, m3ae, pretrain::TINY, succeeds};
 
 /// Steps of the runs that are killed.
@@ -83,6 +85,28 @@ fn damage(checkpoint: &Path, dice: &mut Dice) {
         _ => return fs::remove_file(file).unwrap(),
     }
     fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn no_flipped_bit_of_a_manifest_passes_for_another_checkpoint() {
+    let (folder, run) = workplace();
+    succeeds(folder.path(), &RUN);
+    let newest = checkpoints(&run).pop().unwrap();
+    let whole = Verified::open(&newest).unwrap();
+    let manifest = newest.join("manifest.json");
+    let bytes = fs::read(&manifest).unwrap();
+    let mut refused = 0;
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&manifest, flipped).unwrap();
+        // White space may become other white space.
+        match Verified::open(&newest) {
+            Ok(found) => assert_eq!(found, whole, "bit {bit}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 7 * bytes.len(), "{refused} of {} bits", 8 * bytes.len());
 }
 
 #[test]
