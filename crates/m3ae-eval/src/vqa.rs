@@ -206,15 +206,6 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_thousand_questions_take_well_under_a_second() {
-        let began = std::time::Instant::now();
-        let bootstrap = Bootstrap { resamples: 2_000, ..Bootstrap::default() };
-        vqa_scores(&predictions(1_000), &bootstrap).unwrap();
-        // 0.04 s where this was written; the limit leaves room for slow machines.
-        assert!(began.elapsed().as_secs_f64() < 2.0, "{:?}", began.elapsed());
-    }
-
-    #[test]
     fn rejects_nothing_twice_the_same_question_and_impossible_numbers() {
         let scores = |list: &[Prediction]| vqa_scores(list, &Bootstrap::default());
         assert!(matches!(scores(&[]), Err(EvalError::Nothing { .. })));

@@ -141,7 +141,7 @@ impl Snapshot {
         let path = folder.join(MANIFEST);
         let blake3 = manifest.hash().map_err(io::Error::from).map_err(TrainError::io(&path))?;
         write_json(&path, &Sealed { manifest, blake3 })?;
-        sync_parent(&folder.join(MANIFEST))
+        sync_parent(&path)
     }
 }
 

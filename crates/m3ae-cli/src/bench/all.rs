@@ -10,7 +10,7 @@ use m3ae_report::write_atomic;
 use super::peer::PeerArgs;
 use super::turns::{output, this_program};
 use crate::backend::Backend;
-use crate::output::{say, say_error};
+use crate::output::{chain, say, say_error};
 
 /// Everything that stands beside PyTorch: step, finetune, infer (one question and eight), retrieval, data, load, one after the other.
 /// Leaves all tables in all.md and the numbers in a JSON file of each, in --out.
@@ -35,59 +35,73 @@ pub struct AllArgs {
     out: PathBuf,
 }
 
-/// Name of the results, command, and whether it counts steps (and its peer is --peer-script).
-const MEASUREMENTS: [(&str, &[&str], bool); 7] = [
-    ("step", &["step"], true),
-    ("finetune", &["finetune"], true),
-    ("infer", &["infer"], true),
-    ("infer-8", &["infer", "--batch", "8"], true),
-    ("retrieval", &["retrieval", "--images", "12", "--texts", "12", "--full-pairs", "12"], false),
-    ("data", &["data"], false),
-    ("load", &["load"], false),
+/// What is measured beside what.
+#[derive(Clone, Copy, PartialEq)]
+enum Beside {
+    /// Steps, beside those of --peer-script.
+    Steps,
+    /// Beside libraries of --peer.
+    Libraries,
+    /// One way beside another of this program.
+    Itself,
+}
+
+/// Name of the results, command, and what is beside it.
+const MEASUREMENTS: [(&str, &[&str], Beside); 7] = [
+    ("step", &["step"], Beside::Steps),
+    ("finetune", &["finetune"], Beside::Steps),
+    ("infer", &["infer"], Beside::Steps),
+    ("infer-8", &["infer", "--batch", "8"], Beside::Steps),
+    ("retrieval", &["retrieval", "--images", "12", "--texts", "12", "--full-pairs", "12"], Beside::Itself),
+    ("data", &["data"], Beside::Libraries),
+    ("load", &["load"], Beside::Libraries),
 ];
 
 /// Measures, printing and keeping each table as it is there; what fails does not keep the others from being measured.
 pub fn run(args: &AllArgs, backend: Backend) -> Result<ExitCode> {
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let (mut tables, mut failed) = (String::new(), Vec::new());
-    for (name, command, counts_steps) in MEASUREMENTS {
+    let path = args.out.join("all.md");
+    for (name, command, beside) in MEASUREMENTS {
         say_error!("{name}");
-        match output(&mut this_program(backend, arguments(args, name, command, counts_steps))?) {
+        match output(&mut this_program(backend, arguments(args, name, command, beside))?) {
             Ok(table) => {
-                say!("## {name}\n\n{}\n", table.trim_end());
-                tables += &format!("## {name}\n\n{}\n\n", table.trim_end());
-                write_atomic(&args.out.join("all.md"), tables.as_bytes())?;
+                let table = format!("## {name}\n\n{}\n", table.trim_end());
+                say!("{table}");
+                tables = tables + &table + "\n";
+                write_atomic(&path, tables.as_bytes())?;
             }
             Err(error) => {
-                say_error!("error: {name}: {}", crate::output::chain(&error));
+                say_error!("error: {name}: {}", chain(&error));
                 failed.push(name);
             }
         }
     }
-    say!("{}", args.out.join("all.md").display());
+    if !tables.is_empty() {
+        say!("{}", path.display());
+    }
     if !failed.is_empty() {
         bail!("not measured, for the reasons above: {}", failed.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn arguments(args: &AllArgs, name: &str, command: &[&str], counts_steps: bool) -> Vec<String> {
+fn arguments(args: &AllArgs, name: &str, command: &[&str], beside: Beside) -> Vec<String> {
     let mut all: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
     let json = args.out.join(format!("{name}.json")).display().to_string();
     all.extend(["--rounds".into(), args.rounds.to_string(), "--json".into(), json]);
     if args.small {
         all.push("--small".into());
     }
-    if counts_steps {
+    if beside == Beside::Steps {
         all.extend(["--steps".into(), args.steps.to_string()]);
     }
     if let (Some(raw), "data") = (&args.raw, name) {
         all.extend(["--raw".into(), raw.display().to_string()]);
     }
-    // Retrieval stands beside itself: encoded once against full passes.
-    if let Some(python) = args.peer.peer.as_ref().filter(|_| name != "retrieval") {
+    if let Some(python) = args.peer.peer.as_ref().filter(|_| beside != Beside::Itself) {
         all.extend(["--peer".into(), python.display().to_string()]);
-        if counts_steps {
+        if beside == Beside::Steps {
             all.extend(["--peer-script".into(), args.peer.peer_script.display().to_string()]);
         }
     }

@@ -98,7 +98,11 @@ pub(crate) fn product_here(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'
 #[allow(unsafe_code)]
 pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
     let stride: usize = right.iter().map(|b| b.columns).sum();
-    let mut out: Vec<f32> = Vec::with_capacity(a.rows * stride);
+    let len = a.rows * stride;
+    let mut out: Vec<f32> = Vec::with_capacity(len);
+    if len == 0 {
+        return out;
+    }
     let mut column = 0;
     for b in right {
         assert_eq!(a.columns, b.rows, "matrices that do not fit");
@@ -112,7 +116,7 @@ pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
         column += b.columns;
     }
     // SAFETY: the products have written all columns of all rows.
-    unsafe { out.set_len(a.rows * stride) };
+    unsafe { out.set_len(len) };
     out
 }
 
