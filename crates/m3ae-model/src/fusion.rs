@@ -44,14 +44,29 @@ impl FusionConfig {
     }
 }
 
-/// Text and image tokens in the fusion's space, ready to attend to each other.
+/// Texts in the fusion's space.
+#[derive(Debug, Clone)]
+pub struct FusionText {
+    /// `[B, L, D]`
+    pub tokens: Tensor<3>,
+    /// `[B, 1, 1, L]`, very low at padding; see [`padding_bias`](crate::padding_bias).
+    pub bias: Tensor<4>,
+}
+
+impl FusionText {
+    /// The texts `first` to `first + count`, without the end.
+    #[must_use]
+    pub fn narrow(&self, first: usize, count: usize) -> Self {
+        Self { tokens: self.tokens.clone().narrow(0, first, count), bias: self.bias.clone().narrow(0, first, count) }
+    }
+}
+
+/// Pairs of text and image in the fusion's space, ready to attend to each other.
 #[derive(Debug, Clone)]
 pub struct FusionInput {
-    /// `[B, L, D]`
-    pub text: Tensor<3>,
-    /// `[B, 1, 1, L]`, very low at padding.
-    pub text_bias: Tensor<4>,
-    /// `[B, 1+K, D]`
+    /// The texts.
+    pub text: FusionText,
+    /// Image tokens, `[B, 1+K, D]`.
     pub image: Tensor<3>,
 }
 
@@ -87,7 +102,7 @@ pub(crate) fn co_attention(
     input: FusionInput,
     keep_attention: bool,
 ) -> FusionOutput {
-    let FusionInput { text: mut x, text_bias, image: mut y } = input;
+    let FusionInput { text: FusionText { tokens: mut x, bias: text_bias }, image: mut y } = input;
     let mut attention = Vec::new();
     for (language, vision) in language.iter().zip(vision).take(depth) {
         let image_context = Context { hidden: y.clone(), bias: None };

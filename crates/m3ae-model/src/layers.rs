@@ -200,13 +200,6 @@ pub(crate) fn attend(
     Attended { context: product(weights, value), probabilities }
 }
 
-/// The bias that hides padding from a softmax: 0 where `mask` is 1, very low where it is 0.
-/// `[B, L]` -> `[B, 1, 1, L]`.
-pub fn padding_bias(mask: Tensor<2, Int>) -> Tensor<4> {
-    let [batch, length] = mask.dims();
-    mask.equal_elem(0).float().mul_scalar(MASKED).reshape([batch, 1, 1, length])
-}
-
 /// Takes rows `ids[b, i]` of each `x[b]`: `[B, N, D]` and `[B, K]` -> `[B, K, D]`.
 pub(crate) fn take_rows(x: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<3> {
     let [batch, rows, width] = x.dims();
@@ -220,6 +213,7 @@ pub(crate) fn take_rows(x: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::padding_bias;
     use burn::tensor::TensorData;
 
     #[test]

@@ -13,13 +13,13 @@
 //!
 //! ```
 //! use burn::prelude::*;
-//! use m3ae_model::M3aeConfig;
+//! use m3ae_model::{M3aeConfig, Texts};
 //!
 //! let device = Device::default();
 //! let model = M3aeConfig::m3ae_small().init(&device)?;
 //! let image = Tensor::<4>::zeros([1, 3, 64, 64], &device); // normalised as CLIP's images are
-//! let ids = Tensor::<2, Int>::from_data([[0, 17, 42, 2]], &device);
-//! let features = model.forward(image, ids.clone(), ids.ones_like());
+//! let texts = Texts::new(&[[0, 17, 42, 2]], 1, &device); // token ids, padded with 1
+//! let features = model.forward(texts, image);
 //! assert_eq!(features.cls.dims(), [1, 256]); // pooled text and image
 //! # Ok::<(), m3ae_model::ConfigError>(())
 //! ```
@@ -27,6 +27,7 @@
 mod config;
 mod fusion;
 mod heads;
+mod inputs;
 mod layers;
 mod m3ae;
 mod mim;
@@ -40,11 +41,12 @@ pub use config::{
     CLIP_HEAD_WIDTH, ClipVisionConfig, ConfigError, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig,
     TextFamily,
 };
-pub use fusion::{CoAttentionMaps, FusionInput, FusionOutput, Pooler};
+pub use fusion::{CoAttentionMaps, FusionInput, FusionOutput, FusionText, Pooler};
 pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
-pub use layers::{INIT_STD, LayerNorm, padding_bias};
+pub use inputs::{Texts, VisiblePatches, images, padding_bias};
+pub use layers::{INIT_STD, LayerNorm};
 pub use m3ae::{M3ae, MultiModalFeatures};
-pub use mim::{MimHead, VisiblePatches, mim_target, patch_moments, patchify, unpatchify};
+pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};
 pub use swin::{
     PatchMerging, SWIN_STAGES, SwinBlock, SwinConfig, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage,

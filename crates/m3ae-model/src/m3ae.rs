@@ -4,9 +4,10 @@ use burn::nn::{Embedding, Linear};
 use burn::prelude::*;
 
 use crate::config::{ConfigError, M3aeConfig};
-use crate::fusion::{FusionInput, FusionOutput, Pooler, co_attention};
+use crate::fusion::{FusionInput, FusionOutput, FusionText, Pooler, co_attention};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
-use crate::layers::{INIT_STD, Rescale, embedding, linear, padding_bias};
+use crate::inputs::{Texts, padding_bias};
+use crate::layers::{INIT_STD, Rescale, embedding, linear};
 use crate::mim::MimHead;
 use crate::precision::dense;
 use crate::text::{BertLayer, Context, TextEncoder};
@@ -101,19 +102,17 @@ pub struct MultiModalFeatures {
 }
 
 impl M3ae {
-    /// Encodes text: ids and mask `[B, L]` -> `[B, L, text width]`.
-    pub fn encode_text(&self, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> Tensor<3> {
-        self.language_encoder.forward(ids, mask).last()
+    /// Encodes texts `[B, L]` -> `[B, L, text width]`.
+    pub fn encode_text(&self, texts: Texts) -> Tensor<3> {
+        self.language_encoder.forward(texts.ids, texts.mask).last()
     }
 
-    /// Encodes images `[B, 3, S, S]` -> `[B, 1+K, image width]`; `ids_keep` `[B, K]` leaves only those patches visible.
-    /// Swin gives its n tokens, `[B, n, image width]`, of the whole image whatever `ids_keep` says; where that must be an
-    /// error, use [`Self::encode_visible`]. (A model with Swin has no head that could read a masked image.)
-    pub fn encode_image(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> Tensor<3> {
-        self.vision_encoder.forward(image, ids_keep).features
+    /// Encodes whole images `[B, 3, S, S]` -> `[B, 1+N, image width]`; Swin, without a class token, gives `[B, n, image width]`.
+    pub fn encode_image(&self, image: Tensor<4>) -> Tensor<3> {
+        self.vision_encoder.forward(image).features
     }
 
-    /// Encodes the patches `ids_keep` `[B, K]` of images `[B, 3, S, S]` -> `[B, 1+K, image width]`.
+    /// Encodes only the patches `ids_keep` `[B, K]` of images `[B, 3, S, S]` -> `[B, 1+K, image width]`.
     ///
     /// # Errors
     /// The vision encoder is Swin, which cannot leave patches out.
@@ -131,6 +130,22 @@ impl M3ae {
         dense(&self.multi_modal_vision_proj, image) + self.modality_type(1)
     }
 
+    /// Texts for the fusion: encoded and projected.
+    pub fn fusion_text(&self, texts: Texts) -> FusionText {
+        let bias = padding_bias(texts.mask.clone());
+        FusionText { tokens: self.project_text(self.encode_text(texts)), bias }
+    }
+
+    /// Whole images `[B, 3, S, S]` for the fusion: encoded and projected, `[B, 1+N, D]`.
+    pub fn fusion_image(&self, image: Tensor<4>) -> Tensor<3> {
+        self.project_image(self.encode_image(image))
+    }
+
+    /// Pairs of a text and a whole image for the fusion: `texts` `[B, L]` and `image` `[B, 3, S, S]`.
+    pub fn fusion_input(&self, texts: Texts, image: Tensor<4>) -> FusionInput {
+        FusionInput { text: self.fusion_text(texts), image: self.fusion_image(image) }
+    }
+
     fn modality_type(&self, row: usize) -> Tensor<3> {
         self.modality_type_embeddings.weight.val().narrow(0, row, 1).unsqueeze::<3>() // [1, 1, D]
     }
@@ -145,7 +160,7 @@ impl M3ae {
     /// The pooled pair alone, `[B, 2D]`: [`fuse`](Self::fuse)'s `cls` for less work. The poolers read the first token only (of Swin's
     /// image stack, all), so the last layer computes no other.
     pub fn fuse_pooled(&self, input: FusionInput) -> Tensor<2> {
-        let text_bias = input.text_bias.clone();
+        let text_bias = input.text.bias.clone();
         let states = self.fuse_until(self.layers_before_last(), input, false);
         self.pool_last(states.text, text_bias, states.image)
     }
@@ -153,8 +168,8 @@ impl M3ae {
     /// Text states of the first `count` pairs, `[count, L, D]`, and the pooled others, `[B - count, 2D]`: of
     /// [`fuse`](Self::fuse)'s results what pre-training reads. The last layer computes nothing else.
     pub fn fuse_tokens_and_pairs(&self, input: FusionInput, count: usize) -> (Tensor<3>, Tensor<2>) {
-        let [batch, _, _] = input.text.dims();
-        let bias = input.text_bias.clone();
+        let [batch, _, _] = input.text.tokens.dims();
+        let bias = input.text.bias.clone();
         let FusionOutput { text, image, .. } = self.fuse_until(self.layers_before_last(), input, false);
         let first = text.clone().narrow(0, 0, count);
         let tokens = match self.multi_modal_language_layers.last() {
@@ -211,7 +226,7 @@ impl M3ae {
     /// modelling reads. The last of these layers computes no text.
     pub fn fuse_image_until(&self, depth: usize, input: FusionInput) -> Tensor<3> {
         let before = depth.min(self.multi_modal_vision_layers.len()).saturating_sub(1);
-        let bias = input.text_bias.clone();
+        let bias = input.text.bias.clone();
         let FusionOutput { text, image, .. } = self.fuse_until(before, input, false);
         match self.multi_modal_vision_layers.get(before).filter(|_| depth > 0) {
             Some(last) => last.forward(image, None, Some(Context { hidden: text, bias: Some(bias) })),
@@ -221,22 +236,15 @@ impl M3ae {
 
     /// One full pass: encode both, fuse, pool.
     ///
+    /// - `texts`: `[B, L]`
     /// - `image`: `[B, 3, S, S]`
-    /// - `ids`, `mask`: `[B, L]`
-    pub fn forward(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> MultiModalFeatures {
-        self.fuse(self.encode(image, ids, mask), false)
-    }
-
-    /// Both modalities in the fusion's space.
-    fn encode(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> FusionInput {
-        let text = self.project_text(self.encode_text(ids, mask.clone()));
-        let image = self.project_image(self.encode_image(image, None));
-        FusionInput { text, text_bias: padding_bias(mask), image }
+    pub fn forward(&self, texts: Texts, image: Tensor<4>) -> MultiModalFeatures {
+        self.fuse(self.fusion_input(texts, image), false)
     }
 
     /// As [`forward`](Self::forward), of which only the pooled pair is wanted, `[B, 2D]`: less work.
-    pub fn forward_pooled(&self, image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> Tensor<2> {
-        self.fuse_pooled(self.encode(image, ids, mask))
+    pub fn forward_pooled(&self, texts: Texts, image: Tensor<4>) -> Tensor<2> {
+        self.fuse_pooled(self.fusion_input(texts, image))
     }
 
     /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).
@@ -284,9 +292,8 @@ mod tests {
         let device = Device::default();
         let model = tiny().init(&device).unwrap();
         let image = Tensor::<4>::zeros([2, 3, 32, 32], &device);
-        let ids = Tensor::<2, Int>::from_data([[0, 5, 6, 2], [0, 7, 2, 1]], &device);
-        let mask = Tensor::<2, Int>::from_data([[1, 1, 1, 1], [1, 1, 1, 0]], &device);
-        let output = model.forward(image, ids, mask);
+        let texts = Texts::new(&[vec![0, 5, 6, 2], vec![0, 7, 2]], 1, &device);
+        let output = model.forward(texts, image);
         assert_eq!(output.fusion.text.dims(), [2, 4, 24]);
         assert_eq!(output.fusion.image.dims(), [2, 17, 24]);
         assert_eq!(output.cls.dims(), [2, 48]);
@@ -314,16 +321,12 @@ mod tests {
         device.seed(3);
         let model = tiny().init(&device).unwrap();
         let image = Tensor::<4>::random([1, 3, 32, 32], burn::tensor::Distribution::Default, &device);
-        let short = model.forward(
-            image.clone(),
-            Tensor::from_data([[0, 5, 2]], &device),
-            Tensor::from_data([[1, 1, 1]], &device),
-        );
-        let padded = model.forward(
-            image,
-            Tensor::from_data([[0, 5, 2, 1, 1]], &device),
-            Tensor::from_data([[1, 1, 1, 0, 0]], &device),
-        );
+        let short = model.forward(Texts::new(&[[0, 5, 2]], 1, &device), image.clone());
+        let padded = Texts {
+            ids: Tensor::from_data([[0, 5, 2, 1, 1]], &device),
+            mask: Tensor::from_data([[1, 1, 1, 0, 0]], &device),
+        };
+        let padded = model.forward(padded, image);
         let difference = (short.cls - padded.cls).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-6, "{difference}");
     }
@@ -334,8 +337,10 @@ mod tests {
         device.seed(4);
         let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
         let input = FusionInput {
-            text: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
-            text_bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            text: FusionText {
+                tokens: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
+                bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            },
             image: Tensor::random([2, 17, 24], burn::tensor::Distribution::Default, &device),
         };
         let whole = model.fuse(input.clone(), false).cls;
@@ -349,8 +354,10 @@ mod tests {
         device.seed(6);
         let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
         let input = FusionInput {
-            text: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
-            text_bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            text: FusionText {
+                tokens: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
+                bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
+            },
             image: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
         };
         for depth in 0..4 {

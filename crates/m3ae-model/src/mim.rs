@@ -54,17 +54,6 @@ pub fn mim_target(image: Tensor<4>, patch: usize, norm_pix_loss: bool) -> Tensor
     (patches - mean) / deviation
 }
 
-/// The patches of a batch that stay visible.
-#[derive(Debug, Clone)]
-pub struct VisiblePatches {
-    /// Kept patches of each image, `[B, K]`, in the order in which the encoder reads them.
-    pub ids_keep: Tensor<2, Int>,
-    /// For each patch, its place among kept-then-removed patches, `[B, N]`.
-    pub ids_restore: Tensor<2, Int>,
-    /// 1 where a patch was removed, `[B, N]`.
-    pub mask: Tensor<2>,
-}
-
 /// The fixed 2-D sine-cosine table with a class row of zeros, `[1, 1 + grid², width]`: the first half of the channels
 /// from the column index, the second half from the row index; each half is [sin, cos] of pos · 10000^(-2i/half).
 pub(crate) fn sin_cos_positions(width: usize, grid: usize, device: &Device) -> Tensor<3> {

@@ -5,8 +5,9 @@ use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use crate::config::{TextConfig, TextFamily};
+use crate::inputs::padding_bias;
 use crate::layers::{
-    Attended, LayerNorm, attend, embedding, for_kernels, linear, merge_heads, padding_bias, probability, split_heads,
+    Attended, LayerNorm, attend, embedding, for_kernels, linear, merge_heads, probability, split_heads,
 };
 use crate::precision::dense;
 

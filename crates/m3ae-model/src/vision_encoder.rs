@@ -36,14 +36,10 @@ pub enum VisionEncoder {
 }
 
 impl VisionEncoder {
-    /// Encodes images, whole or with only some patches visible.
-    ///
-    /// - `image`: `[B, 3, S, S]`, normalised as CLIP's
-    /// - `ids_keep`: `[B, K]`, the patches to keep, in the order in which they appear; `None` keeps all N. Swin reads whole
-    ///   images whatever it says: use [`Self::forward_visible`] where that must be an error.
-    pub fn forward(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> ImageEncoding {
+    /// Encodes whole images `[B, 3, S, S]`, normalised as CLIP's.
+    pub fn forward(&self, image: Tensor<4>) -> ImageEncoding {
         match self {
-            Self::Clip(clip) => clip.forward(image, ids_keep),
+            Self::Clip(clip) => clip.forward(image, None),
             Self::Swin(swin) => {
                 let encoding = swin.forward(image);
                 ImageEncoding {
@@ -55,7 +51,8 @@ impl VisionEncoder {
         }
     }
 
-    /// Encodes images `[B, 3, S, S]` of which only the patches `ids_keep`, `[B, K]`, are visible.
+    /// Encodes images `[B, 3, S, S]` of which only the patches `ids_keep`, `[B, K]`, are visible, in the order in which they
+    /// appear there.
     ///
     /// # Errors
     /// The encoder is Swin, which cannot leave patches out.

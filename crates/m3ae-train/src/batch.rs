@@ -1,15 +1,14 @@
 //! From samples to tensors: padding, masking, pairing. Every draw is keyed by (seed, epoch, sample id), or by the step.
 
 use burn::prelude::*;
-use m3ae_data::{CaptionBatch, pad};
+use m3ae_data::CaptionBatch;
 use m3ae_masking::{IGNORED, PatchMaskBatch, TextMaskConfig, TextMasker, Vocabulary, matched_pairs};
-use m3ae_model::VisiblePatches;
+use m3ae_model::{Texts, VisiblePatches, images};
 use m3ae_random::{Key, Stream};
 use m3ae_text::Tokenizer;
 
 use crate::error::TrainError;
 use crate::objectives::{MaskedTokens, Matching, PretrainBatch};
-use crate::tasks::{Texts, images, matrix};
 
 /// Turns loaded samples into pre-training batches.
 #[derive(Debug)]
@@ -91,11 +90,11 @@ impl Batcher {
             text_ids: texts.ids,
             text_mask: texts.mask,
             mlm: MaskedTokens {
-                ids: matrix(pad(&masked, self.pad_id).ids, length, device),
+                ids: Texts::new(&masked, self.pad_id, device).ids,
                 positions: Tensor::from_data(positions.as_slice(), device),
                 targets: Tensor::from_data(targets.as_slice(), device),
             },
-            visible: visible_patches(&patches, device),
+            visible: VisiblePatches::new(&patches, device),
             itm: self.matching(samples, step, device),
         })
     }
@@ -145,18 +144,6 @@ impl Batcher {
 /// The image of a sample, whose id is `<image id>#<n>`.
 fn image_id(sample: &str) -> &str {
     sample.rsplit_once('#').map_or(sample, |(image, _)| image)
-}
-
-/// Patch masks as the model takes them.
-#[must_use]
-pub fn visible_patches(patches: &PatchMaskBatch, device: &Device) -> VisiblePatches {
-    let ids = |ids: &[usize], columns: usize| matrix(ids.iter().map(|&id| id as i64).collect(), columns, device);
-    let mask: Vec<f32> = patches.mask.iter().map(|&removed| f32::from(u8::from(removed))).collect();
-    VisiblePatches {
-        ids_keep: ids(&patches.ids_keep, patches.keep),
-        ids_restore: ids(&patches.ids_restore, patches.patches),
-        mask: Tensor::<1>::from_data(mask.as_slice(), device).reshape([patches.batch, patches.patches]),
-    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ mod task;
 mod tasks;
 mod train;
 
-pub use batch::{Batcher, BatcherConfig, visible_patches};
+pub use batch::{Batcher, BatcherConfig};
 pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
 pub use config::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
@@ -59,5 +59,5 @@ pub use run_folder::RunFolder;
 pub use schedule::{Decay, Schedule};
 pub use setup::Setup;
 pub use task::Task;
-pub use tasks::{Classification, Pretraining, QuestionAnswering, Retrieval, Texts, images};
+pub use tasks::{Classification, Pretraining, QuestionAnswering, Retrieval};
 pub use train::{Run, Summary, train};

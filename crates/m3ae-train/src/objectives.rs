@@ -9,7 +9,7 @@
 //! none of the vision encoder's (it has none).
 
 use burn::prelude::*;
-use m3ae_model::{FusionInput, M3ae, VisiblePatches, mim_target, padding_bias};
+use m3ae_model::{FusionInput, M3ae, Texts, VisiblePatches, mim_target};
 use thiserror::Error;
 
 use crate::losses::{cross_entropy, hits, mim_loss};
@@ -140,7 +140,7 @@ pub struct MissingHead(pub &'static str);
 pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutput, MissingHead> {
     stages::check_heads(model)?;
     let texts = stages::encode_texts(model, batch);
-    let images = stages::encode_images(model, batch);
+    let images = stages::encode_images(model, batch)?;
     let states = stages::fuse(model, batch, texts, images);
     stages::predict(model, batch, states)
 }
@@ -151,23 +151,24 @@ pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutp
 /// The model lacks one of the three heads.
 pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutput, MissingHead> {
     let [size, length] = batch.text_ids.dims();
-    let (ids, mask) = (batch.text_ids.clone(), batch.text_mask.clone());
+    let whole = Texts { ids: batch.text_ids.clone(), mask: batch.text_mask.clone() };
+    let masked = Texts { ids: batch.mlm.ids.clone(), mask: batch.text_mask.clone() };
 
     let mlm_head = model.mlm_head.as_ref().ok_or(MissingHead("mlm"))?;
-    let tokens = model.forward(batch.image.clone(), batch.mlm.ids.clone(), mask.clone()).fusion.text;
+    let tokens = model.forward(masked, batch.image.clone()).fusion.text;
     let width = tokens.dims()[2];
     let logits = mlm_head.forward(tokens.reshape([size * length, width])); // [B·L, V]
     let token_logits = logits.select(0, batch.mlm.positions.clone());
 
     let mim_head = model.mim_head.as_ref().ok_or(MissingHead("mim"))?;
-    let text = model.project_text(model.encode_text(ids.clone(), mask.clone()));
-    let visible = model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone()));
-    let input = FusionInput { text, text_bias: padding_bias(mask.clone()), image: model.project_image(visible) };
+    let visible = model.encode_visible(batch.image.clone(), batch.visible.ids_keep.clone());
+    let visible = visible.map_err(|_| MissingHead("mim"))?;
+    let input = FusionInput { text: model.fusion_text(whole.clone()), image: model.project_image(visible) };
     let state = model.fuse_until(model.mim_layer(), input, false).image;
     let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
 
     let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
     let image = batch.itm.images(&batch.image).select(0, batch.itm.rows.clone());
-    let pairs = itm_head.forward(model.forward(image, ids, mask).cls);
+    let pairs = itm_head.forward(model.forward(whole, image).cls);
     Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use burn::prelude::*;
-use m3ae_model::{FusionInput, ItmHead, M3ae, MimHead, MlmHead, padding_bias};
+use m3ae_model::{FusionInput, FusionText, ItmHead, M3ae, MimHead, MlmHead, Texts};
 
 use crate::objectives::{MissingHead, PretrainBatch, PretrainOutput};
 
@@ -47,40 +47,38 @@ pub(crate) fn check_heads(model: &M3ae) -> Result<(), MissingHead> {
     heads(model).map(|_| ())
 }
 
-/// Encodes the texts: masked for MLM, then whole for MIM and ITM. `[2B, L, Dt]`
+/// Encodes the texts for the fusion: masked for MLM, then whole for MIM and ITM. `[2B, L, D]`
 #[must_use]
-pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> Tensor<3> {
+pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> FusionText {
     let ids = Tensor::cat(vec![batch.mlm.ids.clone(), batch.text_ids.clone()], 0);
-    model.encode_text(ids, batch.text_mask.clone().repeat_dim(0, 2))
+    model.fusion_text(Texts { ids, mask: batch.text_mask.clone().repeat_dim(0, 2) })
 }
 
 /// Encodes the images, whole ones once for MLM and ITM.
-#[must_use]
-pub fn encode_images(model: &M3ae, batch: &PretrainBatch) -> Images {
-    let whole = batch.itm.images(&batch.image);
-    Images {
-        whole: model.encode_image(whole, None),
-        visible: model.encode_image(batch.image.clone(), Some(batch.visible.ids_keep.clone())),
-    }
+///
+/// # Errors
+/// The model has no head for masked images, nor a vision encoder that could leave patches out.
+pub fn encode_images(model: &M3ae, batch: &PretrainBatch) -> Result<Images, MissingHead> {
+    let whole = model.encode_image(batch.itm.images(&batch.image));
+    let visible = model.encode_visible(batch.image.clone(), batch.visible.ids_keep.clone());
+    Ok(Images { whole, visible: visible.map_err(|_| MissingHead("mim"))? })
 }
 
-/// Projects `[2B, L, Dt]` texts and images into the fusion's space, and fuses.
+/// Projects images into the fusion's space, and fuses them with `[2B, L, D]` texts.
 #[must_use]
-pub fn fuse(model: &M3ae, batch: &PretrainBatch, texts: Tensor<3>, images: Images) -> States {
+pub fn fuse(model: &M3ae, batch: &PretrainBatch, text: FusionText, images: Images) -> States {
     let [size, _] = batch.text_ids.dims();
-    let bias = padding_bias(batch.text_mask.clone()); // [B, 1, 1, L]
-    let text = model.project_text(texts);
     let image = model.project_image(images.whole);
 
     // MLM reads (masked text, image), ITM (whole text, image or false image): one pass of 2B pairs through the fusion.
     let own = Tensor::<1, Int>::arange(0..size as i64, &image.device());
     let image = image.select(0, Tensor::cat(vec![own, batch.itm.rows.clone()], 0));
-    let whole_text = text.clone().narrow(0, size, size);
-    let both = FusionInput { text, text_bias: bias.clone().repeat_dim(0, 2), image };
+    let whole_text = text.narrow(size, size);
+    let both = FusionInput { text, image };
     let (tokens, pairs) = model.fuse_tokens_and_pairs(both, size);
 
     // MIM reads (whole text, masked image) and leaves the fusion early.
-    let masked = FusionInput { text: whole_text, text_bias: bias, image: model.project_image(images.visible) };
+    let masked = FusionInput { text: whole_text, image: model.project_image(images.visible) };
     let patches = model.fuse_image_until(model.mim_layer(), masked);
     States { tokens, pairs, patches }
 }

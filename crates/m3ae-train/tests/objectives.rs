@@ -6,11 +6,13 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig};
+use m3ae_model::{
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, VisiblePatches,
+};
 use m3ae_random::{Key, Stream};
 use m3ae_train::{
     MaskedTokens, Matching, MissingHead, ObjectiveWeights, PretrainBatch, PretrainOutput, gradient_norms,
-    pretrain_step, three_passes, visible_patches,
+    pretrain_step, three_passes,
 };
 
 fn config(mim_layer: Option<usize>) -> M3aeConfig {
@@ -48,7 +50,7 @@ fn batch(device: &Device) -> PretrainBatch {
             positions: Tensor::from_data([1, 7, 11], device),
             targets: Tensor::from_data([7, 11, 12], device),
         },
-        visible: visible_patches(&patches, device),
+        visible: VisiblePatches::new(&patches, device),
         itm: Matching {
             false_image: image(2),
             rows: Tensor::from_data([3, 1, 4], device),

@@ -24,7 +24,7 @@ impl Model {
         let mut rows = Vec::with_capacity(images.len());
         for batch in images.chunks(self.batch_size) {
             let crops = batch.iter().map(|image| self.crop(image)).collect::<Result<Vec<_>, _>>()?;
-            let tokens = self.network.encode_image(self.pixels(&crops), None); // [n, 1+N, Dv]
+            let tokens = self.network.encode_image(self.pixels(&crops)); // [n, 1+N, Dv]
             let pooled = match self.config.swin {
                 None => tokens.narrow(1, 0, 1),
                 Some(_) => tokens.mean_dim(1),
@@ -50,8 +50,7 @@ impl Model {
         let mut rows = Vec::with_capacity(texts.len());
         for batch in texts.chunks(self.batch_size) {
             let ids = batch.iter().map(|text| Ok(self.tokens(text)?.ids)).collect::<Result<Vec<_>, ModelError>>()?;
-            let texts = self.texts(&ids);
-            let tokens = self.network.encode_text(texts.ids, texts.mask); // [n, L, Dt]
+            let tokens = self.network.encode_text(self.texts(&ids)); // [n, L, Dt]
             rows.extend(read_rows(tokens.narrow(1, 0, 1).squeeze_dim::<2>(1), "text features")?);
         }
         Ok(rows)

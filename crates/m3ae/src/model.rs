@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use m3ae_data::{ClipTransform, Crop, Image};
-use m3ae_model::{FusionInput, M3ae, M3aeConfig, padding_bias};
+use m3ae_model::{FusionInput, M3ae, M3aeConfig, Texts, images};
 use m3ae_text::{Encoding, Tokenizer};
-use m3ae_train::{Texts, images};
 use m3ae_weights::LoadReport;
 
 use crate::error::ModelError;
@@ -178,7 +177,7 @@ impl Model {
         if crops.is_empty() {
             return Err(ModelError::NoSuchImage { index: 0, count: 0 });
         }
-        let encode = |crops: &[Crop]| self.network.project_image(self.network.encode_image(self.pixels(crops), None));
+        let encode = |crops: &[Crop]| self.network.fusion_image(self.pixels(crops));
         let batches = crops.chunks(self.batch_size).map(encode).collect();
         Ok(EncodedImages { tokens: Tensor::cat(batches, 0) })
     }
@@ -199,11 +198,8 @@ impl Model {
         if let Some(&index) = rows.iter().find(|&&row| row >= count) {
             return Err(ModelError::NoSuchImage { index, count });
         }
-        let texts = self.texts(texts);
-        let text_bias = padding_bias(texts.mask.clone());
-        let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask)); // [B, L, D]
-        let image = images.rows(rows, &self.device); // [B, 1+N, D]
-        Ok(FusionInput { text, text_bias, image })
+        let text = self.network.fusion_text(self.texts(texts)); // [B, L, D]
+        Ok(FusionInput { text, image: images.rows(rows, &self.device) })
     }
 
     /// Runs `pass` over the pairs in batches, and joins what it gives: `[B, C]` for each batch, a row per pair in the end.

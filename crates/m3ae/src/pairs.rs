@@ -1,7 +1,6 @@
 //! Scores of many images with many texts: every image and text encoded once, the fusion alone for each pair.
 
-use burn::prelude::*;
-use m3ae_model::{FusionInput, padding_bias};
+use m3ae_model::{FusionInput, FusionText};
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
@@ -17,10 +16,7 @@ pub struct EncodedTexts {
 struct Block {
     /// Which texts these are.
     numbers: Vec<usize>,
-    /// `[B, L, D]`
-    text: Tensor<3>,
-    /// `[B, 1, 1, L]`
-    bias: Tensor<4>,
+    text: FusionText,
 }
 
 impl EncodedTexts {
@@ -48,9 +44,7 @@ impl Model {
         order.sort_by_key(|&number| ids[number].len());
         let block = |numbers: &[usize]| {
             let texts = self.texts(&numbers.iter().map(|&number| ids[number].clone()).collect::<Vec<_>>());
-            let bias = padding_bias(texts.mask.clone());
-            let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask));
-            Block { numbers: numbers.to_vec(), text, bias }
+            Block { numbers: numbers.to_vec(), text: self.network.fusion_text(texts) }
         };
         Ok(EncodedTexts { blocks: order.chunks(self.batch_size).map(block).collect(), count: texts.len() })
     }
@@ -71,9 +65,9 @@ impl Model {
             return Err(ModelError::NoSuchImage { index: image, count });
         }
         let mut scores = vec![0.0; texts.count];
-        for Block { numbers, text, bias } in &texts.blocks {
+        for Block { numbers, text } in &texts.blocks {
             let image = images.rows(&vec![image; numbers.len()], &self.device); // [B, 1+N, D]
-            let input = FusionInput { text: text.clone(), text_bias: bias.clone(), image };
+            let input = FusionInput { text: text.clone(), image };
             let rows = read_rows(self.match_logits(self.network.fuse_pooled(input)), "matching score")?;
             for (&number, row) in numbers.iter().zip(&rows) {
                 scores[number] = self.match_of(row).score;

@@ -5,9 +5,9 @@ use burn::tensor::activation::softmax;
 use image::RgbImage;
 use m3ae_data::Image;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{FusionInput, padding_bias};
+use m3ae_model::{FusionInput, VisiblePatches};
 use m3ae_random::{Key, Stream};
-use m3ae_train::{draw_reconstructions, visible_patches};
+use m3ae_train::draw_reconstructions;
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
@@ -31,14 +31,12 @@ impl Model {
         let head = self.network.mim_head.as_ref().ok_or_else(|| self.missing("masked-image", PRETRAINED))?;
         let key = Key { seed, epoch: 0, sample: "reconstruct", stream: Stream::PatchNoise };
         let patches = PatchMaskBatch::draw(self.config.vision.patches(), ratio, [key])?;
-        let visible = visible_patches(&patches, &self.device);
+        let visible = VisiblePatches::new(&patches, &self.device);
         let pixels = self.pixels(&[self.crop(image)?]);
         let ids = self.tokenizer.encode(caption, self.max_length)?.ids;
-        let texts = self.texts(&[ids]);
-        let text_bias = padding_bias(texts.mask.clone());
-        let text = self.network.project_text(self.network.encode_text(texts.ids, texts.mask));
+        let text = self.network.fusion_text(self.texts(&[ids]));
         let seen = self.network.encode_visible(pixels.clone(), visible.ids_keep)?;
-        let input = FusionInput { text, text_bias, image: self.network.project_image(seen) };
+        let input = FusionInput { text, image: self.network.project_image(seen) };
         let state = self.network.fuse_until(self.network.mim_layer(), input, false).image;
         let predicted = head.forward(state, visible.ids_restore);
         Ok(draw_reconstructions(&self.network, &pixels, &visible.mask, predicted, 1)?)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn::prelude::*;
 use m3ae_data::{Image, Layout};
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig, Texts};
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};
 
@@ -79,9 +79,8 @@ fn shared_encodings_and_batches_give_what_single_full_passes_give() {
     for (&(row, question), answers) in questions.iter().zip(&answers) {
         // The whole network, without any sharing.
         let pixels = model.pixels(&[model.crop(&images[row]).unwrap()]);
-        let ids: Vec<i64> = model.tokens(question).unwrap().ids.iter().map(|&id| i64::from(id)).collect();
-        let ids = Tensor::<1, Int>::from_data(ids.as_slice(), model.device()).unsqueeze::<2>();
-        let cls = model.network().forward(pixels, ids.clone(), ids.ones_like()).cls;
+        let texts = Texts::new(&[model.tokens(question).unwrap().ids], 0, model.device());
+        let cls = model.network().forward(texts, pixels).cls;
         let logits: Vec<f32> = model.network().vqa_head.as_ref().unwrap().forward(cls).try_into_vec_as().unwrap();
         assert_eq!(answers.top.len(), 4);
         for answer in &answers.top {
@@ -122,9 +121,8 @@ fn scores_of_many_pairs_are_those_of_whole_passes() {
         let scores = model.score_image(&encoded, row, &texts).unwrap();
         for (caption, score) in captions.iter().zip(scores) {
             let pixels = model.pixels(&[model.crop(image).unwrap()]);
-            let ids: Vec<i64> = model.tokens(caption).unwrap().ids.iter().map(|&id| i64::from(id)).collect();
-            let ids = Tensor::<1, Int>::from_data(ids.as_slice(), model.device()).unsqueeze::<2>();
-            let cls = model.network().forward(pixels, ids.clone(), ids.ones_like()).cls;
+            let texts = Texts::new(&[model.tokens(caption).unwrap().ids], 0, model.device());
+            let cls = model.network().forward(texts, pixels).cls;
             let logits: Vec<f32> = model.network().itm_head.as_ref().unwrap().forward(cls).try_into_vec_as().unwrap();
             assert!((score - logits[1]).abs() < 1e-5, "{caption}: {score} {logits:?}");
         }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
+use m3ae_model::FusionText;
 use m3ae_model::{M3aeConfig, with_precision};
 use m3ae_train::stages::{self, Images, States};
 use m3ae_train::{AdamW, AdamWConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step};
@@ -128,13 +129,14 @@ fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Resu
     for step in 0..=steps {
         let texts = text.both(device, || {
             let texts = stages::encode_texts(&model, &batch);
-            Ok((texts.clone(), texts.sum()))
+            Ok((texts.clone(), texts.tokens.sum()))
         })?;
         let images = vision.both(device, || {
-            let images = stages::encode_images(&model, &batch);
+            let images = stages::encode_images(&model, &batch)?;
             Ok((images.clone(), images.whole.sum() + images.visible.sum()))
         })?;
-        let (texts, images) = (leaf(texts), Images { whole: leaf(images.whole), visible: leaf(images.visible) });
+        let texts = FusionText { tokens: leaf(texts.tokens), bias: texts.bias };
+        let images = Images { whole: leaf(images.whole), visible: leaf(images.visible) };
         let states = fusion.both(device, || {
             let states = stages::fuse(&model, &batch, texts, images);
             let States { tokens, pairs, patches } = states.clone();

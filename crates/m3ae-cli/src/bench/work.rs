@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use m3ae_model::{
-    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, VisiblePatches,
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, Texts, VisiblePatches,
 };
 use m3ae_model::{Precision, with_precision};
 use m3ae_train::{
@@ -161,7 +161,8 @@ fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Resul
         }
         Kind::Finetune | Kind::Infer => {
             let head = model.vqa_head.as_ref().context("a model without vqa head")?;
-            let logits = head.forward(model.forward_pooled(image.clone(), ids.clone(), mask.clone()));
+            let logits =
+                head.forward(model.forward_pooled(Texts { ids: ids.clone(), mask: mask.clone() }, image.clone()));
             let targets = logits.zeros_like();
             vqa_loss(logits, targets)
         }

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{FusionInput, M3ae, mim_target, padding_bias, patchify};
-use m3ae_train::{
-    MaskedTokens, Matching, PretrainBatch, cross_entropy, pretrain_step, three_passes, visible_patches, vqa_loss,
-};
+use m3ae_model::{FusionInput, FusionText, M3ae, Texts, VisiblePatches, mim_target, padding_bias, patchify};
+use m3ae_train::{MaskedTokens, Matching, PretrainBatch, cross_entropy, pretrain_step, three_passes, vqa_loss};
 
 use super::fixture::Fixture;
 use super::table::{Table, Tolerance};
@@ -21,7 +19,6 @@ pub struct Inputs {
     image: Tensor<4>,
     ids: Tensor<2, Int>,
     mask: Tensor<2, Int>,
-    patches: PatchMaskBatch,
     /// As the pre-training step takes it.
     pub batch: PretrainBatch,
     matched: Vec<bool>,
@@ -36,7 +33,7 @@ impl Inputs {
         let mask = fixture.int::<2>("text_masks", device)?;
         let noise: Vec<f32> = fixture.float::<2>("mim_noise", device)?.try_into_vec_as()?;
         let patches = PatchMaskBatch::from_noise(&noise, fixture.config.vision.patches(), fixture.mask_ratio)?;
-        let visible = visible_patches(&patches, device);
+        let visible = VisiblePatches::new(&patches, device);
 
         let mlm_labels = fixture.int::<2>("text_labels_mlm", device)?;
         let labels: Vec<i64> = mlm_labels.clone().try_into_vec_as()?;
@@ -71,14 +68,13 @@ impl Inputs {
                 labels: Tensor::from_data(labels.as_slice(), device),
             },
         };
-        Ok(Self { image, ids, mask, patches, batch, matched, mlm_labels })
+        Ok(Self { image, ids, mask, batch, matched, mlm_labels })
     }
 }
 
 /// Compares every output tensor and loss.
 pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut Table) -> Result<()> {
-    let Inputs { image, ids, mask, patches, batch, .. } = inputs;
-    let device = &image.device();
+    let Inputs { image, ids, mask, batch, .. } = inputs;
 
     // Encoders.
     let text = model.language_encoder.forward(ids.clone(), mask.clone());
@@ -86,24 +82,22 @@ pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     for (layer, state) in text.layers.iter().enumerate() {
         table.compare(fixture, &format!("text_layer_{layer}"), state.clone(), CLOSE)?;
     }
-    let whole = model.vision_encoder.forward(image.clone(), None);
+    let whole = model.vision_encoder.forward(image.clone());
     table.compare(fixture, "patch_embed", whole.patch_embed, CLOSE)?;
     table.compare(fixture, "vision_features", whole.features.clone(), CLOSE)?;
 
     // Patch masking.
-    table.compare(fixture, "mim_ids_restore", visible_patches(patches, device).ids_restore, Tolerance::Exact)?;
-    table.compare(fixture, "mim_mask", visible_patches(patches, device).mask, Tolerance::Exact)?;
-    let masked = model.vision_encoder.forward(image.clone(), Some(batch.visible.ids_keep.clone()));
-    table.compare(fixture, "mim_visible_tokens", masked.visible_tokens, CLOSE)?;
-    table.compare(fixture, "vision_features_masked", masked.features, CLOSE)?;
+    table.compare(fixture, "mim_ids_restore", batch.visible.ids_restore.clone(), Tolerance::Exact)?;
+    table.compare(fixture, "mim_mask", batch.visible.mask.clone(), Tolerance::Exact)?;
+    if model.vision_encoder.clip().is_some() {
+        let masked = model.vision_encoder.forward_visible(image.clone(), batch.visible.ids_keep.clone())?;
+        table.compare(fixture, "mim_visible_tokens", masked.visible_tokens, CLOSE)?;
+        table.compare(fixture, "vision_features_masked", masked.features, CLOSE)?;
+    }
 
     // Fusion.
-    let projected = model.project_text(text.last());
-    let input = FusionInput {
-        text: projected,
-        text_bias: padding_bias(mask.clone()),
-        image: model.project_image(whole.features),
-    };
+    let text = FusionText { tokens: model.project_text(text.last()), bias: padding_bias(mask.clone()) };
+    let input = FusionInput { text, image: model.project_image(whole.features) };
     let fused = model.fuse(input, true);
     for (layer, maps) in fused.fusion.attention.iter().enumerate() {
         table.compare(fixture, &format!("attn_text_self_{layer}"), maps.text_self.clone(), CLOSE)?;
@@ -132,7 +126,7 @@ fn loss(table: &mut Table, fixture: &Fixture, task: &str, note: &str, value: Ten
 fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut Table) -> Result<()> {
     let Inputs { image, ids, mask, batch, matched, mlm_labels, .. } = inputs;
     if let Some(head) = &model.mlm_head {
-        let tokens = model.forward(image.clone(), batch.mlm.ids.clone(), mask.clone()).fusion.text;
+        let tokens = model.forward(Texts { ids: batch.mlm.ids.clone(), mask: mask.clone() }, image.clone()).fusion.text;
         let [size, length, width] = tokens.dims();
         let logits = head.forward(tokens.reshape([size * length, width]));
         let vocabulary = logits.dims()[1];
@@ -145,7 +139,7 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
         table.compare(
             fixture,
             "itm_logits",
-            head.forward(model.forward(mixed, ids.clone(), mask.clone()).cls),
+            head.forward(model.forward(Texts { ids: ids.clone(), mask: mask.clone() }, mixed).cls),
             CLOSE,
         )?;
         let labels: Vec<f32> = matched.iter().map(|&m| f32::from(u8::from(m))).collect();
@@ -190,7 +184,8 @@ pub fn fine_tuning_losses(
 ) -> Result<BTreeMap<&'static str, Tensor<1>>> {
     let Inputs { image, ids, mask, .. } = inputs;
     let device = &image.device();
-    let cls = |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(image, ids, mask).cls;
+    let cls =
+        |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(Texts { ids, mask }, image).cls;
     let mut losses = BTreeMap::new();
     if let Some(head) = &model.vqa_head {
         let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));

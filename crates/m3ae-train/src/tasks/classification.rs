@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
-use m3ae_model::{HeadsConfig, M3ae};
+use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 
-use super::pairs::{Texts, features, images};
 use crate::error::TrainError;
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
@@ -56,7 +55,7 @@ impl Task for Classification {
         let head = model.cls_head.as_ref().ok_or(MissingHead("cls"))?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(features(model, image, texts)); // [B, classes]
+        let logits = head.forward(model.forward_pooled(texts, image)); // [B, classes]
         let loss = cross_entropy(logits.clone(), targets.clone());
         let right = hits(logits.detach(), targets).float();
         let size = samples.len();

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, Question};
-use m3ae_model::{HeadsConfig, M3ae};
+use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 
-use super::pairs::{Texts, features, images};
 use crate::error::TrainError;
 use crate::losses::vqa_loss;
 use crate::metrics::{Measured, Metrics, Term};
@@ -74,7 +73,7 @@ impl Task for QuestionAnswering {
         let head = model.vqa_head.as_ref().ok_or(MissingHead("vqa"))?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(features(model, image, texts)); // [B, answers]
+        let logits = head.forward(model.forward_pooled(texts, image)); // [B, answers]
         let loss = vqa_loss(logits.clone(), targets.clone());
 
         let best = logits.detach().argmax(1); // [B, 1]

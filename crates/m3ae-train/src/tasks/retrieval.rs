@@ -2,9 +2,8 @@
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
-use m3ae_model::{FusionInput, HeadsConfig, M3ae, padding_bias};
+use m3ae_model::{FusionInput, HeadsConfig, M3ae, Texts, images};
 
-use super::pairs::{Texts, images};
 use crate::error::TrainError;
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
@@ -50,13 +49,12 @@ impl Task for Retrieval {
             .collect();
         let group = texts.len() / size.max(1);
         let texts = Texts::new(&texts, self.pad_id, device);
-        let text_bias = padding_bias(texts.mask.clone());
-        let text = model.project_text(model.encode_text(texts.ids, texts.mask)); // [B·(1+F), L, D]
+        let text = model.fusion_text(texts); // [B·(1+F), L, D]
         let image = images(&samples.images, self.image_size, device);
-        let image = model.project_image(model.encode_image(image, None)); // [B, 1+N, D]
+        let image = model.fusion_image(image); // [B, 1+N, D]
         let rows: Vec<i64> = (0..size * group).map(|pair| (pair / group) as i64).collect();
         let image = image.select(0, Tensor::from_data(rows.as_slice(), device));
-        let cls = model.fuse(FusionInput { text, text_bias, image }, false).cls;
+        let cls = model.fuse(FusionInput { text, image }, false).cls;
 
         let scores = head.forward(cls).reshape([size, group]);
         let first = Tensor::<1, Int>::zeros([size], device);

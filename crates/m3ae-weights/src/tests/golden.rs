@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use m3ae_model::{M3ae, M3aeConfig};
+use m3ae_model::{M3ae, M3aeConfig, Texts};
 use safetensors::SafeTensors;
 
 use super::craft::{State, state};
@@ -94,7 +94,7 @@ fn vision_features_follow_from_every_form_of_clip() {
             if name == "clip-tiny.pt" {
                 compare(&state(&model.vision_encoder), &state(&trained.vision_encoder));
             }
-            let features = model.vision_encoder.forward(output::<4>(&folder, "image"), None).features;
+            let features = model.vision_encoder.forward(output::<4>(&folder, "image")).features;
             assert_close(features, output::<3>(&folder, "vision_features"), tolerance, name);
         }
     }
@@ -153,7 +153,7 @@ fn a_published_checkpoint_answers_as_the_reference_does() {
     let device = Device::default();
     let image = Tensor::<4>::from_data(float("image"), &device);
     let [ids, mask] = ["text_ids", "text_masks"].map(|name| ids_of(&folder.join("inputs.safetensors"), name));
-    let logits = model.vqa_head.as_ref().unwrap().forward(model.forward(image, ids, mask).cls);
+    let logits = model.vqa_head.as_ref().unwrap().forward(model.forward(Texts { ids, mask }, image).cls);
     assert_close(logits, Tensor::<2>::from_data(float("logits"), &device), 1e-4, "logits");
 }
 
@@ -186,7 +186,7 @@ fn a_larger_image_size_loads_with_resized_positions() {
     let report = load(&mut model, &checkpoint).unwrap();
     assert_eq!(report.resized.iter().map(|resized| (resized.from, resized.to)).collect::<Vec<_>>(), [(4, 6)]);
     let image = Tensor::<4>::zeros([1, 3, 96, 96], &Device::default());
-    assert_eq!(model.encode_image(image, None).dims(), [1, 37, 64]);
+    assert_eq!(model.encode_image(image).dims(), [1, 37, 64]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use burn::tensor::{Distribution, Gradients};
 use super::loops::{self, Dense, Grid, Norm};
 use super::{assert_close, numbers, random, shake, shake_block, shake_norm};
 use crate::config::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use crate::inputs::Texts;
 use crate::m3ae::M3ae;
 use crate::swin::{SWIN_STAGES, SwinConfig, SwinEncoder, TimmMerging, swin_from_timm, swin_to_timm};
 use crate::vision_encoder::MaskingUnsupported;
@@ -199,10 +200,9 @@ fn a_model_with_swin_has_the_documented_shapes() {
     let device = Device::default();
     let model = tiny_model().init(&device).unwrap();
     let image = random([2, 3, 32, 32], 1.0);
-    let ids = Tensor::<2, Int>::from_data([[0, 5, 6, 2], [0, 7, 2, 1]], &device);
-    let mask = Tensor::<2, Int>::from_data([[1, 1, 1, 1], [1, 1, 1, 0]], &device);
-    assert_eq!(model.encode_image(image.clone(), None).dims(), [2, 4, 32]);
-    let output = model.forward(image, ids, mask);
+    let texts = Texts::new(&[vec![0, 5, 6, 2], vec![0, 7, 2]], 1, &device);
+    assert_eq!(model.encode_image(image.clone()).dims(), [2, 4, 32]);
+    let output = model.forward(texts, image);
     assert_eq!(output.fusion.text.dims(), [2, 4, 24]);
     assert_eq!(output.fusion.image.dims(), [2, 4, 24]);
     assert_eq!(output.cls.dims(), [2, 48]);
@@ -232,7 +232,6 @@ fn masked_images_are_refused_for_swin_without_a_panic() {
     let image = random([1, 3, 32, 32], 1.0);
     let ids = Tensor::<2, Int>::from_data([[1, 3]], &device);
     assert_eq!(model.encode_visible(image.clone(), ids.clone()).unwrap_err(), MaskingUnsupported);
-    assert_eq!(model.encode_image(image.clone(), Some(ids.clone())).dims(), [1, 4, 32]);
     let clip = tiny_model().with_swin(None).init(&device).unwrap();
     assert_eq!(clip.encode_visible(image, ids).unwrap().dims(), [1, 3, 64]);
 
