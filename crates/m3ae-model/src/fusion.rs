@@ -1,8 +1,17 @@
 //! Multi-modal fusion: two stacks of co-attention layers that read each other (paper 3.1, spec 1.4).
 
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::tanh;
+
+use request::narrow;
+pub use request::{FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Wanted};
 
 use crate::config::FusionConfig;
 use crate::layers::linear;
@@ -54,10 +63,10 @@ pub struct FusionText {
 }
 
 impl FusionText {
-    /// The texts `first` to `first + count`, without the end.
+    /// The texts `rows` of the batch.
     #[must_use]
-    pub fn narrow(&self, first: usize, count: usize) -> Self {
-        Self { tokens: self.tokens.clone().narrow(0, first, count), bias: self.bias.clone().narrow(0, first, count) }
+    pub fn rows(&self, rows: &Range<usize>) -> Self {
+        Self { tokens: narrow(&self.tokens, rows), bias: narrow(&self.bias, rows) }
     }
 }
 
@@ -68,6 +77,19 @@ pub struct FusionInput {
     pub text: FusionText,
     /// Image tokens, `[B, 1+K, D]`.
     pub image: Tensor<3>,
+}
+
+impl FusionInput {
+    /// The number of pairs, B.
+    fn len(&self) -> usize {
+        let ([texts, ..], [images, ..]) = (self.text.tokens.dims(), self.image.dims());
+        assert_eq!(texts, images, "the fusion reads pairs, but got {texts} texts and {images} images");
+        texts
+    }
+
+    fn rows(&self, rows: &Range<usize>) -> Self {
+        Self { text: self.text.rows(rows), image: narrow(&self.image, rows) }
+    }
 }
 
 /// Attention probabilities of one co-attention layer, each `[B, heads, Lq, Lk]`.
@@ -83,41 +105,113 @@ pub struct CoAttentionMaps {
     pub image_to_text: Option<Tensor<4>>,
 }
 
-/// What the two stacks give.
-#[derive(Debug, Clone)]
-pub struct FusionOutput {
-    /// Text state after the last layer that ran, `[B, L, D]`.
-    pub text: Tensor<3>,
-    /// Image state after the last layer that ran, `[B, 1+K, D]`.
-    pub image: Tensor<3>,
-    /// Attention maps, layer by layer; empty unless asked for (they are large).
-    pub attention: Vec<CoAttentionMaps>,
+/// The two stacks and their poolers.
+pub(crate) struct CoAttention<'a> {
+    pub language: &'a [BertLayer],
+    pub vision: &'a [BertLayer],
+    pub language_pooler: &'a Pooler,
+    pub vision_pooler: &'a Pooler,
+    /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; spec 1.2).
+    pub class_token: bool,
 }
 
-/// Runs the first `depth` layers of both stacks. Layer l of each stack reads the *inputs* of layer l of the other.
-pub(crate) fn co_attention(
-    language: &[BertLayer],
-    vision: &[BertLayer],
-    depth: usize,
-    input: FusionInput,
-    keep_attention: bool,
-) -> FusionOutput {
-    let FusionInput { text: FusionText { tokens: mut x, bias: text_bias }, image: mut y } = input;
-    let mut attention = Vec::new();
-    for (language, vision) in language.iter().zip(vision).take(depth) {
-        let image_context = Context { hidden: y.clone(), bias: None };
-        let text_context = Context { hidden: x.clone(), bias: Some(text_bias.clone()) };
-        if keep_attention {
-            let text = language.forward_with_maps(x, Some(text_bias.clone()), Some(image_context));
-            let image = vision.forward_with_maps(y, None, Some(text_context));
-            (x, y) = (text.hidden.clone(), image.hidden.clone());
-            attention.push(CoAttentionMaps::new(text, image));
-        } else {
-            x = language.forward(x, Some(text_bias.clone()), Some(image_context));
-            y = vision.forward(y, None, Some(text_context));
+impl CoAttention<'_> {
+    /// Runs both stacks, the last layer only as far as `request` reads it. Layer l of each stack reads the *inputs* of layer l of
+    /// the other.
+    pub(crate) fn fuse<T: Wanted, I: Wanted, P: Wanted>(
+        &self,
+        input: FusionInput,
+        request: FusionRequest<T, I, P>,
+    ) -> FusionOutput<T::Given<Tensor<3>>, I::Given<Tensor<3>>, P::Given<Tensor<2>>> {
+        let batch = input.len();
+        let layers = self.language.iter().zip(self.vision);
+        let depth = request.depth.unwrap_or(layers.len()).min(layers.len());
+        // Attention maps are of all tokens: there is no last layer to save work in.
+        let before = if request.attention { depth } else { depth.saturating_sub(1) };
+        let mut attention = Vec::new();
+        let mut input = input;
+        for layer in layers.clone().take(before) {
+            input = match request.attention {
+                true => with_maps(layer, input, &mut attention),
+                false => forward(layer, input),
+            };
         }
+        let last = LastLayer(layers.clone().take(depth).nth(before));
+
+        let text = request.text.give(batch, |pairs| last.text(input.rows(&pairs)));
+        let image = request.image.give(batch, |pairs| last.image(input.rows(&pairs)));
+        let pooled = request.pooled.give(batch, |pairs| {
+            let input = input.rows(&pairs);
+            let text = request.text.part(batch, &text, &pairs).unwrap_or_else(|| last.first_text(input.clone()));
+            let image = request.image.part(batch, &image, &pairs).unwrap_or_else(|| match self.class_token {
+                true => last.first_image(input),
+                false => last.image(input),
+            });
+            self.pool(text, image)
+        });
+        FusionOutput { text, image, pooled, attention }
     }
-    FusionOutput { text: x, image: y, attention }
+
+    /// concat(pooled text, pooled image): text tokens `[B, L, D]` and image tokens `[B, 1+K, D]` -> `[B, 2D]`.
+    fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
+        let text = self.language_pooler.forward(text);
+        let image = if self.class_token { image } else { image.mean_dim(1) };
+        Tensor::cat(vec![text, self.vision_pooler.forward(image)], 1)
+    }
+}
+
+/// The same layer of the text and the image stack.
+type Layer<'a> = (&'a BertLayer, &'a BertLayer);
+
+/// All tokens through a layer.
+fn forward((language, vision): Layer<'_>, input: FusionInput) -> FusionInput {
+    let FusionInput { text: FusionText { tokens, bias }, image } = input;
+    let image_context = Context { hidden: image.clone(), bias: None };
+    let text_context = Context { hidden: tokens.clone(), bias: Some(bias.clone()) };
+    let tokens = language.forward(tokens, Some(bias.clone()), Some(image_context));
+    let image = vision.forward(image, None, Some(text_context));
+    FusionInput { text: FusionText { tokens, bias }, image }
+}
+
+/// As [`forward`], with the attention's maps.
+fn with_maps((language, vision): Layer<'_>, input: FusionInput, maps: &mut Vec<CoAttentionMaps>) -> FusionInput {
+    let FusionInput { text: FusionText { tokens, bias }, image } = input;
+    let image_context = Context { hidden: image.clone(), bias: None };
+    let text_context = Context { hidden: tokens.clone(), bias: Some(bias.clone()) };
+    let text = language.forward_with_maps(tokens, Some(bias.clone()), Some(image_context));
+    let image = vision.forward_with_maps(image, None, Some(text_context));
+    let (tokens, image_tokens) = (text.hidden.clone(), image.hidden.clone());
+    maps.push(CoAttentionMaps::new(text, image));
+    FusionInput { text: FusionText { tokens, bias }, image: image_tokens }
+}
+
+/// The last layer that is asked for; without one, the states before it are the result.
+struct LastLayer<'a>(Option<Layer<'a>>);
+
+impl LastLayer<'_> {
+    /// Text tokens, `[B, L, D]`.
+    fn text(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
+        let Some((language, _)) = self.0 else { return text.tokens };
+        language.forward(text.tokens, Some(text.bias), Some(Context { hidden: image, bias: None }))
+    }
+
+    /// The first text token, `[B, 1, D]`, for which the others are keys and values only.
+    fn first_text(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
+        let Some((language, _)) = self.0 else { return text.tokens };
+        language.forward_first(text.tokens, Some(text.bias), Some(Context { hidden: image, bias: None }))
+    }
+
+    /// Image tokens, `[B, 1+K, D]`.
+    fn image(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
+        let Some((_, vision)) = self.0 else { return image };
+        vision.forward(image, None, Some(Context { hidden: text.tokens, bias: Some(text.bias) }))
+    }
+
+    /// The class token, `[B, 1, D]`.
+    fn first_image(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
+        let Some((_, vision)) = self.0 else { return image };
+        vision.forward_first(image, None, Some(Context { hidden: text.tokens, bias: Some(text.bias) }))
+    }
 }
 
 impl CoAttentionMaps {

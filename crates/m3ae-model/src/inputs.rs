@@ -1,6 +1,7 @@
 //! From host data to what the model reads: padded texts, images, the patches that stay visible.
 
 use burn::prelude::*;
+use burn::tensor::TensorData;
 use m3ae_masking::PatchMaskBatch;
 
 use crate::layers::MASKED;
@@ -28,8 +29,8 @@ impl Texts {
             mask.extend(std::iter::repeat_n(1, text.len()));
             mask.extend(std::iter::repeat_n(0, padding));
         }
-        let matrix = |values: Vec<i64>| int_matrix(&values, [texts.len(), length], device);
-        Self { ids: matrix(ids), mask: matrix(mask) }
+        let shape = [texts.len(), length];
+        Self { ids: int_matrix(ids, shape, device), mask: int_matrix(mask, shape, device) }
     }
 }
 
@@ -64,8 +65,7 @@ impl VisiblePatches {
     #[must_use]
     pub fn new(patches: &PatchMaskBatch, device: &Device) -> Self {
         let ids = |ids: &[usize], columns| {
-            let ids: Vec<i64> = ids.iter().map(|&id| id as i64).collect();
-            int_matrix(&ids, [patches.batch, columns], device)
+            int_matrix(ids.iter().map(|&id| id as i64).collect(), [patches.batch, columns], device)
         };
         let mask: Vec<f32> = patches.mask.iter().map(|&removed| f32::from(u8::from(removed))).collect();
         Self {
@@ -85,14 +85,14 @@ pub fn padding_bias(mask: Tensor<2, Int>) -> Tensor<4> {
 }
 
 /// `[rows, columns]`
-fn int_matrix(values: &[i64], shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
-    Tensor::<1, Int>::from_data(values, device).reshape(shape)
+fn int_matrix(values: Vec<i64>, shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{DType, TensorData};
+    use burn::tensor::DType;
     use m3ae_random::{Key, Stream};
 
     fn is(found: Tensor<2, Int>, expected: TensorData) {

@@ -20,7 +20,7 @@
 //! let image = Tensor::<4>::zeros([1, 3, 64, 64], &device); // normalised as CLIP's images are
 //! let texts = Texts::new(&[[0, 17, 42, 2]], 1, &device); // token ids, padded with 1
 //! let features = model.forward(texts, image);
-//! assert_eq!(features.cls.dims(), [1, 256]); // pooled text and image
+//! assert_eq!(features.pooled.dims(), [1, 256]); // pooled text and image
 //! # Ok::<(), m3ae_model::ConfigError>(())
 //! ```
 
@@ -41,11 +41,13 @@ pub use config::{
     CLIP_HEAD_WIDTH, ClipVisionConfig, ConfigError, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig,
     TextFamily,
 };
-pub use fusion::{CoAttentionMaps, FusionInput, FusionOutput, FusionText, Pooler};
+pub use fusion::{
+    CoAttentionMaps, FusedStates, FusionInput, FusionOutput, FusionRequest, FusionText, Nothing, Pairs, Pooler, Wanted,
+};
 pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
 pub use inputs::{Texts, VisiblePatches, images, padding_bias};
 pub use layers::{INIT_STD, LayerNorm};
-pub use m3ae::{M3ae, MultiModalFeatures};
+pub use m3ae::M3ae;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};
 pub use swin::{

@@ -4,13 +4,13 @@ use burn::nn::{Embedding, Linear};
 use burn::prelude::*;
 
 use crate::config::{ConfigError, M3aeConfig};
-use crate::fusion::{FusionInput, FusionOutput, FusionText, Pooler, co_attention};
+use crate::fusion::{CoAttention, FusedStates, FusionInput, FusionOutput, FusionRequest, FusionText, Pooler, Wanted};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::inputs::{Texts, padding_bias};
 use crate::layers::{INIT_STD, Rescale, embedding, linear};
 use crate::mim::MimHead;
 use crate::precision::dense;
-use crate::text::{BertLayer, Context, TextEncoder};
+use crate::text::{BertLayer, TextEncoder};
 use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
 
 /// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
@@ -92,15 +92,6 @@ impl M3aeConfig {
     }
 }
 
-/// Both modalities after the fusion, and their pooled pair.
-#[derive(Debug, Clone)]
-pub struct MultiModalFeatures {
-    /// The two stacks' last states and, if asked for, attention maps.
-    pub fusion: FusionOutput,
-    /// concat(pooled text, pooled image), `[B, 2D]`.
-    pub cls: Tensor<2>,
-}
-
 impl M3ae {
     /// Encodes texts `[B, L]` -> `[B, L, text width]`.
     pub fn encode_text(&self, texts: Texts) -> Tensor<3> {
@@ -150,101 +141,33 @@ impl M3ae {
         self.modality_type_embeddings.weight.val().narrow(0, row, 1).unsqueeze::<3>() // [1, 1, D]
     }
 
-    /// Fuses through all layers and pools.
-    pub fn fuse(&self, input: FusionInput, keep_attention: bool) -> MultiModalFeatures {
-        let fusion = self.fuse_until(self.multi_modal_language_layers.len(), input, keep_attention);
-        let cls = self.pool(fusion.text.clone(), fusion.image.clone());
-        MultiModalFeatures { fusion, cls }
-    }
-
-    /// The pooled pair alone, `[B, 2D]`: [`fuse`](Self::fuse)'s `cls` for less work. The poolers read the first token only (of Swin's
-    /// image stack, all), so the last layer computes no other.
-    pub fn fuse_pooled(&self, input: FusionInput) -> Tensor<2> {
-        let text_bias = input.text.bias.clone();
-        let states = self.fuse_until(self.layers_before_last(), input, false);
-        self.pool_last(states.text, text_bias, states.image)
-    }
-
-    /// Text states of the first `count` pairs, `[count, L, D]`, and the pooled others, `[B - count, 2D]`: of
-    /// [`fuse`](Self::fuse)'s results what pre-training reads. The last layer computes nothing else.
-    pub fn fuse_tokens_and_pairs(&self, input: FusionInput, count: usize) -> (Tensor<3>, Tensor<2>) {
-        let [batch, _, _] = input.text.tokens.dims();
-        let bias = input.text.bias.clone();
-        let FusionOutput { text, image, .. } = self.fuse_until(self.layers_before_last(), input, false);
-        let first = text.clone().narrow(0, 0, count);
-        let tokens = match self.multi_modal_language_layers.last() {
-            Some(last) => {
-                let context = Context { hidden: image.clone().narrow(0, 0, count), bias: None };
-                last.forward(first, Some(bias.clone().narrow(0, 0, count)), Some(context))
-            }
-            None => first,
+    /// Fuses texts and images, as deep as `request` says, and gives the states that it names.
+    pub fn fuse<T: Wanted, I: Wanted, P: Wanted>(
+        &self,
+        input: FusionInput,
+        request: FusionRequest<T, I, P>,
+    ) -> FusionOutput<T::Given<Tensor<3>>, I::Given<Tensor<3>>, P::Given<Tensor<2>>> {
+        let stacks = CoAttention {
+            language: &self.multi_modal_language_layers,
+            vision: &self.multi_modal_vision_layers,
+            language_pooler: &self.multi_modal_language_pooler,
+            vision_pooler: &self.multi_modal_vision_pooler,
+            class_token: self.vision_encoder.clip().is_some(),
         };
-        let rest = batch - count;
-        let pairs =
-            self.pool_last(text.narrow(0, count, rest), bias.narrow(0, count, rest), image.narrow(0, count, rest));
-        (tokens, pairs)
-    }
-
-    fn layers_before_last(&self) -> usize {
-        self.multi_modal_language_layers.len().saturating_sub(1)
-    }
-
-    /// The last layer and the poolers, which read the first token only (of Swin's image stack, all).
-    fn pool_last(&self, text: Tensor<3>, text_bias: Tensor<4>, image: Tensor<3>) -> Tensor<2> {
-        let (language, vision) = (&self.multi_modal_language_layers, &self.multi_modal_vision_layers);
-        let (Some(last_language), Some(last_vision)) = (language.last(), vision.last()) else {
-            return self.pool(text, image);
-        };
-        let image_context = Context { hidden: image.clone(), bias: None };
-        let text_context = Context { hidden: text.clone(), bias: Some(text_bias.clone()) };
-        let text = last_language.forward_first(text, Some(text_bias), Some(image_context));
-        let image = match &self.vision_encoder {
-            VisionEncoder::Clip(_) => last_vision.forward_first(image, None, Some(text_context)),
-            VisionEncoder::Swin(_) => last_vision.forward(image, None, Some(text_context)),
-        };
-        self.pool(text, image)
-    }
-
-    /// concat(pooled text, pooled image): `[B, L, D]` and `[B, 1+K, D]` -> `[B, 2D]`. CLIP's class token stands for the image;
-    /// Swin has none, and the mean over its tokens does (spec 1.2).
-    pub fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
-        let text = self.multi_modal_language_pooler.forward(text);
-        let image = match &self.vision_encoder {
-            VisionEncoder::Clip(_) => image,
-            VisionEncoder::Swin(_) => image.mean_dim(1), // [B, 1, D]
-        };
-        let image = self.multi_modal_vision_pooler.forward(image);
-        Tensor::cat(vec![text, image], 1)
-    }
-
-    /// Fuses through the first `depth` layers only: what masked image modelling needs.
-    pub fn fuse_until(&self, depth: usize, input: FusionInput, keep_attention: bool) -> FusionOutput {
-        co_attention(&self.multi_modal_language_layers, &self.multi_modal_vision_layers, depth, input, keep_attention)
-    }
-
-    /// The image state after the first `depth` layers, `[B, 1+K, D]`: of [`fuse_until`](Self::fuse_until)'s results what masked image
-    /// modelling reads. The last of these layers computes no text.
-    pub fn fuse_image_until(&self, depth: usize, input: FusionInput) -> Tensor<3> {
-        let before = depth.min(self.multi_modal_vision_layers.len()).saturating_sub(1);
-        let bias = input.text.bias.clone();
-        let FusionOutput { text, image, .. } = self.fuse_until(before, input, false);
-        match self.multi_modal_vision_layers.get(before).filter(|_| depth > 0) {
-            Some(last) => last.forward(image, None, Some(Context { hidden: text, bias: Some(bias) })),
-            None => image,
-        }
+        stacks.fuse(input, request)
     }
 
     /// One full pass: encode both, fuse, pool.
     ///
     /// - `texts`: `[B, L]`
     /// - `image`: `[B, 3, S, S]`
-    pub fn forward(&self, texts: Texts, image: Tensor<4>) -> MultiModalFeatures {
-        self.fuse(self.fusion_input(texts, image), false)
+    pub fn forward(&self, texts: Texts, image: Tensor<4>) -> FusedStates {
+        self.fuse(self.fusion_input(texts, image), FusionRequest::new().text(..).image(..).pooled(..))
     }
 
-    /// As [`forward`](Self::forward), of which only the pooled pair is wanted, `[B, 2D]`: less work.
+    /// As [`forward`](Self::forward), of which only the pooled features are wanted, `[B, 2D]`: less work.
     pub fn forward_pooled(&self, texts: Texts, image: Tensor<4>) -> Tensor<2> {
-        self.fuse_pooled(self.fusion_input(texts, image))
+        self.fuse(self.fusion_input(texts, image), FusionRequest::new().pooled(..)).pooled
     }
 
     /// How many fusion layers run before the state that masked image modelling reads (`mim_layer`; all of them for -1).
@@ -294,11 +217,11 @@ mod tests {
         let image = Tensor::<4>::zeros([2, 3, 32, 32], &device);
         let texts = Texts::new(&[vec![0, 5, 6, 2], vec![0, 7, 2]], 1, &device);
         let output = model.forward(texts, image);
-        assert_eq!(output.fusion.text.dims(), [2, 4, 24]);
-        assert_eq!(output.fusion.image.dims(), [2, 17, 24]);
-        assert_eq!(output.cls.dims(), [2, 48]);
-        assert!(output.fusion.attention.is_empty());
-        assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.cls).dims(), [2, 7]);
+        assert_eq!(output.text.dims(), [2, 4, 24]);
+        assert_eq!(output.image.dims(), [2, 17, 24]);
+        assert_eq!(output.pooled.dims(), [2, 48]);
+        assert!(output.attention.is_empty());
+        assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled).dims(), [2, 7]);
     }
 
     #[test]
@@ -327,43 +250,8 @@ mod tests {
             mask: Tensor::from_data([[1, 1, 1, 0, 0]], &device),
         };
         let padded = model.forward(padded, image);
-        let difference = (short.cls - padded.cls).abs().max().into_scalar::<f32>();
+        let difference = (short.pooled - padded.pooled).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-6, "{difference}");
-    }
-
-    #[test]
-    fn the_pooled_pair_needs_only_first_tokens_of_the_last_layer() {
-        let device = Device::default();
-        device.seed(4);
-        let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
-        let input = FusionInput {
-            text: FusionText {
-                tokens: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
-                bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
-            },
-            image: Tensor::random([2, 17, 24], burn::tensor::Distribution::Default, &device),
-        };
-        let whole = model.fuse(input.clone(), false).cls;
-        let difference = (whole - model.fuse_pooled(input)).abs().max().into_scalar::<f32>();
-        assert!(difference < 1e-6, "{difference}");
-    }
-
-    #[test]
-    fn the_image_state_needs_no_text_of_its_last_layer() {
-        let device = Device::default();
-        device.seed(6);
-        let model = tiny().with_initializer_range(0.2).init(&device).unwrap();
-        let input = FusionInput {
-            text: FusionText {
-                tokens: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
-                bias: padding_bias(Tensor::from_data([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device)),
-            },
-            image: Tensor::random([2, 5, 24], burn::tensor::Distribution::Default, &device),
-        };
-        for depth in 0..4 {
-            let whole = model.fuse_until(depth, input.clone(), false).image.into_data();
-            model.fuse_image_until(depth, input.clone()).into_data().assert_eq(&whole, true);
-        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! none of the vision encoder's (it has none).
 
 use burn::prelude::*;
-use m3ae_model::{FusionInput, M3ae, Texts, VisiblePatches, mim_target};
+use m3ae_model::{FusionInput, FusionRequest, M3ae, Texts, VisiblePatches, mim_target};
 use thiserror::Error;
 
 use crate::losses::{cross_entropy, hits, mim_loss};
@@ -155,7 +155,7 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
     let masked = Texts { ids: batch.mlm.ids.clone(), mask: batch.text_mask.clone() };
 
     let mlm_head = model.mlm_head.as_ref().ok_or(MissingHead("mlm"))?;
-    let tokens = model.forward(masked, batch.image.clone()).fusion.text;
+    let tokens = model.forward(masked, batch.image.clone()).text;
     let width = tokens.dims()[2];
     let logits = mlm_head.forward(tokens.reshape([size * length, width])); // [B·L, V]
     let token_logits = logits.select(0, batch.mlm.positions.clone());
@@ -164,11 +164,11 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
     let visible = model.encode_visible(batch.image.clone(), batch.visible.ids_keep.clone());
     let visible = visible.map_err(|_| MissingHead("mim"))?;
     let input = FusionInput { text: model.fusion_text(whole.clone()), image: model.project_image(visible) };
-    let state = model.fuse_until(model.mim_layer(), input, false).image;
+    let state = model.fuse(input, FusionRequest::new().depth(model.mim_layer()).text(..).image(..)).image;
     let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
 
     let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
     let image = batch.itm.images(&batch.image).select(0, batch.itm.rows.clone());
-    let pairs = itm_head.forward(model.forward(whole, image).cls);
+    let pairs = itm_head.forward(model.forward(whole, image).pooled);
     Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
 }

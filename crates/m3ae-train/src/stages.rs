@@ -8,7 +8,7 @@
 //! ```
 
 use burn::prelude::*;
-use m3ae_model::{FusionInput, FusionText, ItmHead, M3ae, MimHead, MlmHead, Texts};
+use m3ae_model::{FusionInput, FusionRequest, FusionText, ItmHead, M3ae, MimHead, MlmHead, Texts};
 
 use crate::objectives::{MissingHead, PretrainBatch, PretrainOutput};
 
@@ -73,14 +73,14 @@ pub fn fuse(model: &M3ae, batch: &PretrainBatch, text: FusionText, images: Image
     // MLM reads (masked text, image), ITM (whole text, image or false image): one pass of 2B pairs through the fusion.
     let own = Tensor::<1, Int>::arange(0..size as i64, &image.device());
     let image = image.select(0, Tensor::cat(vec![own, batch.itm.rows.clone()], 0));
-    let whole_text = text.narrow(size, size);
+    let whole_text = text.rows(&(size..2 * size));
     let both = FusionInput { text, image };
-    let (tokens, pairs) = model.fuse_tokens_and_pairs(both, size);
+    let fused = model.fuse(both, FusionRequest::new().text(..size).pooled(size..));
 
     // MIM reads (whole text, masked image) and leaves the fusion early.
     let masked = FusionInput { text: whole_text, image: model.project_image(images.visible) };
-    let patches = model.fuse_image_until(model.mim_layer(), masked);
-    States { tokens, pairs, patches }
+    let patches = model.fuse(masked, FusionRequest::new().depth(model.mim_layer()).image(..)).image;
+    States { tokens: fused.text, pairs: fused.pooled, patches }
 }
 
 /// The heads' predictions and their losses.

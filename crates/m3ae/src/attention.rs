@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use m3ae_data::Crop;
+use m3ae_model::FusionRequest;
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model};
@@ -32,8 +33,8 @@ impl Model {
             let ids = self.tokens(text)?.ids;
             let length = ids.len();
             let input = self.fusion_input(images, &[image], &[ids])?;
-            let mut fused = self.network.fuse(input, true);
-            let last = fused.fusion.attention.pop().and_then(|maps| maps.text_to_image).ok_or(ModelError::NoGrid)?;
+            let mut fused = self.network.fuse(input, FusionRequest::new().attention());
+            let last = fused.attention.pop().and_then(|maps| maps.text_to_image).ok_or(ModelError::NoGrid)?;
             let [_, heads, _, tokens] = last.dims();
             // A text of start and end alone is looked at whole.
             let (first, count) = if length > 2 { (1, length - 2) } else { (0, length) };

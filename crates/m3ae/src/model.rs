@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use m3ae_data::{ClipTransform, Crop, Image};
-use m3ae_model::{FusionInput, M3ae, M3aeConfig, Texts, images};
+use m3ae_model::{FusionInput, FusionRequest, M3ae, M3aeConfig, Texts, images};
 use m3ae_text::{Encoding, Tokenizer};
 use m3ae_weights::LoadReport;
 
@@ -213,7 +213,8 @@ impl Model {
         let mut rows = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(self.batch_size) {
             let (images_of, texts): (Vec<usize>, Vec<Vec<u32>>) = batch.iter().cloned().unzip();
-            let values = pass(self.network.fuse_pooled(self.fusion_input(images, &images_of, &texts)?));
+            let input = self.fusion_input(images, &images_of, &texts)?;
+            let values = pass(self.network.fuse(input, FusionRequest::new().pooled(..)).pooled);
             rows.extend(read_rows(values, what)?);
         }
         Ok(rows)

@@ -1,6 +1,6 @@
 //! Scores of many images with many texts: every image and text encoded once, the fusion alone for each pair.
 
-use m3ae_model::{FusionInput, FusionText};
+use m3ae_model::{FusionInput, FusionRequest, FusionText};
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
@@ -68,7 +68,8 @@ impl Model {
         for Block { numbers, text } in &texts.blocks {
             let image = images.rows(&vec![image; numbers.len()], &self.device); // [B, 1+N, D]
             let input = FusionInput { text: text.clone(), image };
-            let rows = read_rows(self.match_logits(self.network.fuse_pooled(input)), "matching score")?;
+            let pooled = self.network.fuse(input, FusionRequest::new().pooled(..)).pooled;
+            let rows = read_rows(self.match_logits(pooled), "matching score")?;
             for (&number, row) in numbers.iter().zip(&rows) {
                 scores[number] = self.match_of(row).score;
             }

@@ -5,7 +5,7 @@ use burn::tensor::activation::softmax;
 use image::RgbImage;
 use m3ae_data::Image;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{FusionInput, VisiblePatches};
+use m3ae_model::{FusionInput, FusionRequest, VisiblePatches};
 use m3ae_random::{Key, Stream};
 use m3ae_train::draw_reconstructions;
 
@@ -37,7 +37,7 @@ impl Model {
         let text = self.network.fusion_text(self.texts(&[ids]));
         let seen = self.network.encode_visible(pixels.clone(), visible.ids_keep)?;
         let input = FusionInput { text, image: self.network.project_image(seen) };
-        let state = self.network.fuse_until(self.network.mim_layer(), input, false).image;
+        let state = self.network.fuse(input, FusionRequest::new().depth(self.network.mim_layer()).image(..)).image;
         let predicted = head.forward(state, visible.ids_restore);
         Ok(draw_reconstructions(&self.network, &pixels, &visible.mask, predicted, 1)?)
     }
@@ -62,7 +62,7 @@ impl Model {
             return Err(ModelError::NoMask { mask: self.mask_token() });
         }
         let input = self.fusion_input(images, &[image], &[ids])?;
-        let state = self.network.fuse(input, false).fusion.text.squeeze_dim::<2>(0); // [L, D]
+        let state = self.network.fuse(input, FusionRequest::new().text(..)).text.squeeze_dim::<2>(0); // [L, D]
         let logits = head.forward(state.select(0, Tensor::from_data(places.as_slice(), &self.device))); // [M, V]
         let rows = read_rows(softmax(logits, 1), "words' score")?;
         let fill = |row: &Vec<f32>| {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use m3ae_masking::PatchMaskBatch;
-use m3ae_model::{FusionInput, FusionText, M3ae, Texts, VisiblePatches, mim_target, padding_bias, patchify};
+use m3ae_model::{
+    FusionInput, FusionRequest, FusionText, M3ae, Texts, VisiblePatches, mim_target, padding_bias, patchify,
+};
 use m3ae_train::{MaskedTokens, Matching, PretrainBatch, cross_entropy, pretrain_step, three_passes, vqa_loss};
 
 use super::fixture::Fixture;
@@ -98,8 +100,8 @@ pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     // Fusion.
     let text = FusionText { tokens: model.project_text(text.last()), bias: padding_bias(mask.clone()) };
     let input = FusionInput { text, image: model.project_image(whole.features) };
-    let fused = model.fuse(input, true);
-    for (layer, maps) in fused.fusion.attention.iter().enumerate() {
+    let fused = model.fuse(input, FusionRequest::new().text(..).image(..).pooled(..).attention());
+    for (layer, maps) in fused.attention.iter().enumerate() {
         table.compare(fixture, &format!("attn_text_self_{layer}"), maps.text_self.clone(), CLOSE)?;
         table.compare(fixture, &format!("attn_image_self_{layer}"), maps.image_self.clone(), CLOSE)?;
         let cross = [("text_to_image", &maps.text_to_image), ("image_to_text", &maps.image_to_text)];
@@ -108,13 +110,13 @@ pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
             table.compare(fixture, &format!("attn_{name}_{layer}"), map, CLOSE)?;
         }
     }
-    table.compare(fixture, "infer_multi_modal_text_feats", fused.fusion.text, CLOSE)?;
-    table.compare(fixture, "infer_multi_modal_image_feats", fused.fusion.image, CLOSE)?;
-    table.compare(fixture, "infer_multi_modal_cls_feats", fused.cls.clone(), CLOSE)?;
+    table.compare(fixture, "infer_multi_modal_text_feats", fused.text, CLOSE)?;
+    table.compare(fixture, "infer_multi_modal_image_feats", fused.image, CLOSE)?;
+    table.compare(fixture, "infer_multi_modal_cls_feats", fused.pooled.clone(), CLOSE)?;
     table.compare(fixture, "infer_patched_images", patchify(image.clone(), model.patch_size()), CLOSE)?;
 
     pretraining(model, fixture, inputs, table)?;
-    fine_tuning(model, fixture, inputs, fused.cls, table)
+    fine_tuning(model, fixture, inputs, fused.pooled, table)
 }
 
 fn loss(table: &mut Table, fixture: &Fixture, task: &str, note: &str, value: Tensor<1>) -> Result<()> {
@@ -126,7 +128,7 @@ fn loss(table: &mut Table, fixture: &Fixture, task: &str, note: &str, value: Ten
 fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut Table) -> Result<()> {
     let Inputs { image, ids, mask, batch, matched, mlm_labels, .. } = inputs;
     if let Some(head) = &model.mlm_head {
-        let tokens = model.forward(Texts { ids: batch.mlm.ids.clone(), mask: mask.clone() }, image.clone()).fusion.text;
+        let tokens = model.forward(Texts { ids: batch.mlm.ids.clone(), mask: mask.clone() }, image.clone()).text;
         let [size, length, width] = tokens.dims();
         let logits = head.forward(tokens.reshape([size * length, width]));
         let vocabulary = logits.dims()[1];
@@ -139,7 +141,7 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
         table.compare(
             fixture,
             "itm_logits",
-            head.forward(model.forward(Texts { ids: ids.clone(), mask: mask.clone() }, mixed).cls),
+            head.forward(model.forward(Texts { ids: ids.clone(), mask: mask.clone() }, mixed).pooled),
             CLOSE,
         )?;
         let labels: Vec<f32> = matched.iter().map(|&m| f32::from(u8::from(m))).collect();
@@ -185,7 +187,7 @@ pub fn fine_tuning_losses(
     let Inputs { image, ids, mask, .. } = inputs;
     let device = &image.device();
     let cls =
-        |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(Texts { ids, mask }, image).cls;
+        |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(Texts { ids, mask }, image).pooled;
     let mut losses = BTreeMap::new();
     if let Some(head) = &model.vqa_head {
         let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));

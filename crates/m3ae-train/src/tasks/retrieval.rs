@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
-use m3ae_model::{FusionInput, HeadsConfig, M3ae, Texts, images};
+use m3ae_model::{FusionInput, FusionRequest, HeadsConfig, M3ae, Texts, images};
 
 use crate::error::TrainError;
 use crate::losses::{cross_entropy, hits};
@@ -54,7 +54,7 @@ impl Task for Retrieval {
         let image = model.fusion_image(image); // [B, 1+N, D]
         let rows: Vec<i64> = (0..size * group).map(|pair| (pair / group) as i64).collect();
         let image = image.select(0, Tensor::from_data(rows.as_slice(), device));
-        let cls = model.fuse(FusionInput { text, image }, false).cls;
+        let cls = model.fuse(FusionInput { text, image }, FusionRequest::new().pooled(..)).pooled; // [B·(1+F), 2D]
 
         let scores = head.forward(cls).reshape([size, group]);
         let first = Tensor::<1, Int>::zeros([size], device);
@@ -71,5 +71,58 @@ impl Task for Retrieval {
 
     fn score_name(&self) -> &'static str {
         "minus irtr_loss"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use m3ae_model::{ClipVisionConfig, FusionConfig, M3aeConfig, MimConfig, TextConfig};
+
+    #[test]
+    fn the_last_fusion_layer_computes_only_what_the_poolers_read() {
+        let device = Device::default().autodiff();
+        device.seed(2);
+        let task = Retrieval::new(1, 16);
+        let config = M3aeConfig::new(
+            ClipVisionConfig::new().with_image_size(16).with_patch_size(8).with_width(64).with_layers(1),
+            TextConfig::new().with_vocab_size(20).with_width(16).with_layers(1).with_heads(2).with_intermediate(32),
+            FusionConfig::new().with_width(16).with_heads(2).with_layers(2).with_dropout(0.3),
+            MimConfig::new().with_width(16).with_layers(1).with_heads(2).with_layer(Some(1)),
+            task.heads(),
+        );
+        let model = config.init(&device).unwrap();
+        let batch = CaptionBatch {
+            epoch: 0,
+            index: 0,
+            sample_ids: vec!["a#0".into(), "b#0".into()],
+            images: (0..2 * 3 * 16 * 16).map(|i| (i % 7) as f32 / 7.0).collect(),
+            false_images: None,
+            text_ids: vec![vec![0, 5, 6, 7, 2], vec![0, 8, 2]],
+            false_texts: Some(vec![vec![vec![0, 9, 2]], vec![vec![0, 4, 3, 2]]]),
+            skipped: vec![],
+        };
+        let first = task.step(&model, &batch, 0, &device).unwrap().loss; // Draws the weights, too.
+        assert!(first.into_scalar::<f32>().is_finite());
+
+        device.seed(3);
+        let loss = task.step(&model, &batch, 0, &device).unwrap().loss.into_scalar::<f32>();
+        // Tokens that nobody reads would draw dropout, and so change what is drawn after them.
+        let pooled = |everything: bool| {
+            device.seed(3);
+            let texts = [&[0, 5, 6, 7, 2][..], &[0, 9, 2], &[0, 8, 2], &[0, 4, 3, 2]];
+            let text = model.fusion_text(Texts::new(&texts, 1, &device));
+            let rows = Tensor::from_data([0, 0, 1, 1], &device);
+            let image = model.fusion_image(images(&batch.images, 16, &device)).select(0, rows);
+            let (input, request) = (FusionInput { text, image }, FusionRequest::new().pooled(..));
+            let pooled = match everything {
+                true => model.fuse(input, request.text(..).image(..)).pooled,
+                false => model.fuse(input, request).pooled,
+            };
+            let scores = model.irtr_head.as_ref().unwrap().forward(pooled).reshape([2, 2]);
+            cross_entropy(scores, Tensor::zeros([2], &device)).into_scalar::<f32>()
+        };
+        assert_eq!(loss, pooled(false));
+        assert_ne!(loss, pooled(true));
     }
 }

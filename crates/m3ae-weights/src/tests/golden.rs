@@ -153,7 +153,7 @@ fn a_published_checkpoint_answers_as_the_reference_does() {
     let device = Device::default();
     let image = Tensor::<4>::from_data(float("image"), &device);
     let [ids, mask] = ["text_ids", "text_masks"].map(|name| ids_of(&folder.join("inputs.safetensors"), name));
-    let logits = model.vqa_head.as_ref().unwrap().forward(model.forward(Texts { ids, mask }, image).cls);
+    let logits = model.vqa_head.as_ref().unwrap().forward(model.forward(Texts { ids, mask }, image).pooled);
     assert_close(logits, Tensor::<2>::from_data(float("logits"), &device), 1e-4, "logits");
 }
 

@@ -8,6 +8,7 @@ use burn::tensor::{Distribution, Gradients};
 use super::loops::{self, Dense, Grid, Norm};
 use super::{assert_close, numbers, random, shake, shake_block, shake_norm};
 use crate::config::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use crate::fusion::{FusionInput, FusionRequest, FusionText};
 use crate::inputs::Texts;
 use crate::m3ae::M3ae;
 use crate::swin::{SWIN_STAGES, SwinConfig, SwinEncoder, TimmMerging, swin_from_timm, swin_to_timm};
@@ -203,10 +204,10 @@ fn a_model_with_swin_has_the_documented_shapes() {
     let texts = Texts::new(&[vec![0, 5, 6, 2], vec![0, 7, 2]], 1, &device);
     assert_eq!(model.encode_image(image.clone()).dims(), [2, 4, 32]);
     let output = model.forward(texts, image);
-    assert_eq!(output.fusion.text.dims(), [2, 4, 24]);
-    assert_eq!(output.fusion.image.dims(), [2, 4, 24]);
-    assert_eq!(output.cls.dims(), [2, 48]);
-    assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.cls).dims(), [2, 7]);
+    assert_eq!(output.text.dims(), [2, 4, 24]);
+    assert_eq!(output.image.dims(), [2, 4, 24]);
+    assert_eq!(output.pooled.dims(), [2, 48]);
+    assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled).dims(), [2, 7]);
     assert!(model.mim_head.is_none());
     assert!(model.vision_encoder.swin().is_some() && model.vision_encoder.clip().is_none());
 }
@@ -214,15 +215,21 @@ fn a_model_with_swin_has_the_documented_shapes() {
 #[test]
 fn swin_pools_the_mean_over_tokens_and_clip_the_first_token() {
     let device = Device::default();
-    let (text, image) = (random([1, 3, 24], 1.0), random([1, 4, 24], 1.0));
+    let image = random([1, 4, 24], 1.0);
+    // After no layer at all: the poolers alone.
+    let pool = |model: &M3ae| {
+        let bias = Tensor::zeros([1, 1, 1, 3], &device);
+        let text = FusionText { tokens: random([1, 3, 24], 1.0), bias };
+        let input = FusionInput { text, image: image.clone() };
+        model.fuse(input, FusionRequest::new().depth(0).pooled(..)).pooled.narrow(1, 24, 24)
+    };
     let swin = tiny_model().init(&device).unwrap();
     let mean = image.clone().mean_dim(1);
     let expected = swin.multi_modal_vision_pooler.forward(mean);
-    let pooled = swin.pool(text.clone(), image.clone()).narrow(1, 24, 24);
-    assert_close(&numbers(pooled), &numbers(expected), 1e-6, "swin");
+    assert_close(&numbers(pool(&swin)), &numbers(expected), 1e-6, "swin");
     let clip = tiny_model().with_swin(None).init(&device).unwrap();
     let expected = clip.multi_modal_vision_pooler.forward(image.clone().narrow(1, 0, 1));
-    assert_close(&numbers(clip.pool(text, image).narrow(1, 24, 24)), &numbers(expected), 1e-6, "clip");
+    assert_close(&numbers(pool(&clip)), &numbers(expected), 1e-6, "clip");
 }
 
 #[test]
