@@ -12,6 +12,10 @@
 //! The files are written and synced in a folder whose name begins with a dot, which is then renamed, and its parent synced. A
 //! process that is killed on the way leaves that folder, and the next start removes it.
 
+mod progress;
+mod resume;
+mod saver;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -23,8 +27,12 @@ use m3ae_weights::{Checkpoint, Extras, load, write_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::optimizer::{AdamW, Moments, read_moments, write_moments};
-use crate::progress::Progress;
+use crate::optim::{AdamW, Moments, read_moments, write_moments};
+pub use progress::{Best, Progress, Window};
+pub(crate) use resume::differences;
+pub use resume::{Difference, Found, find_checkpoint};
+use saver::CHECKPOINTS;
+pub(crate) use saver::Saver;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 2;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::config::RunConfigError;
-use crate::objectives::MissingHead;
+use crate::pretrain::MissingHead;
+use crate::recipe::RunConfigError;
 
 /// Why a run did not start or did not go on.
 #[derive(Debug, Error)]
@@ -120,7 +120,7 @@ pub enum TrainError {
         /// The checkpoint.
         path: PathBuf,
         /// What differs.
-        differences: Vec<crate::resume::Difference>,
+        differences: Vec<crate::checkpoint::Difference>,
     },
     /// Another process trains in the run's folder.
     #[error("{path}: another process is training in this folder; wait for it, or choose another name")]

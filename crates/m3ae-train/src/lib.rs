@@ -12,52 +12,35 @@
 //! Everything random is keyed by seed, epoch, step and sample, and a checkpoint holds all the rest: a run that is killed and
 //! resumed ends with the parameters, bit for bit, of one that was not (on a backend that is deterministic, as the CPU's are).
 
-mod batch;
 mod checkpoint;
-mod config;
 mod error;
-mod initial;
+mod finetune;
 mod losses;
 mod metrics;
-mod objectives;
-mod observer;
-mod optimizer;
+mod optim;
 mod parallel;
-mod pictures;
-mod progress;
-mod resume;
-mod run_folder;
-mod saver;
-mod schedule;
-mod setup;
-mod skipped;
-pub mod stages;
+mod pretrain;
+mod recipe;
+mod run;
 mod task;
-mod tasks;
-mod train;
 
-pub use batch::{Batcher, BatcherConfig};
-pub use checkpoint::{FileEntry, Identity, Manifest, Verified};
-pub use config::{
-    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
-    ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, TaskKind, TaskSection, TextSection,
-    TrainSection,
+pub use checkpoint::{
+    Best, Difference, FileEntry, Found, Identity, Manifest, Progress, Verified, Window, find_checkpoint,
 };
 pub use error::TrainError;
+pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
 pub use metrics::{Measured, Metrics, NonFinite, Sums, Term};
-pub use objectives::{
-    MaskedTokens, Matching, MissingHead, ObjectiveWeights, PretrainBatch, PretrainOutput, pretrain_step, three_passes,
-};
-pub use observer::{Observer, Start, StepReport};
-pub use optimizer::{AdamW, AdamWConfig, GradientNorms, Group, Rate, gradient_norms};
+pub use optim::{AdamW, AdamWConfig, Decay, GradientNorms, Group, Rate, Schedule, gradient_norms};
 pub use parallel::Devices;
-pub use pictures::draw_reconstructions;
-pub use progress::{Best, Progress, Window};
-pub use resume::{Difference, Found, find_checkpoint};
-pub use run_folder::RunFolder;
-pub use schedule::{Decay, Schedule};
-pub use setup::Setup;
+pub use pretrain::{
+    Batcher, BatcherConfig, MaskedTokens, Matching, MissingHead, ObjectiveWeights, PretrainBatch, PretrainOutput,
+    Pretraining, draw_reconstructions, pretrain_step, stages, three_passes,
+};
+pub use recipe::{
+    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
+    ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, Setup, TaskKind, TaskSection, TextSection,
+    TrainSection,
+};
+pub use run::{Observer, Run, RunFolder, Start, StepReport, Summary, train};
 pub use task::Task;
-pub use tasks::{Classification, Pretraining, QuestionAnswering, Retrieval};
-pub use train::{Run, Summary, train};

@@ -8,7 +8,7 @@ use m3ae_model::{HeadsConfig, M3ae};
 
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics};
-use crate::run_folder::RunFolder;
+use crate::run::RunFolder;
 
 /// A task turns loaded samples into a loss, and says what the loss was made of.
 pub trait Task: Send + Sync {

@@ -6,8 +6,8 @@ use std::thread;
 use burn::prelude::*;
 
 use super::sum::{Collectives, Reducer};
-use crate::config::AllReduce;
 use crate::error::TrainError;
+use crate::recipe::AllReduce;
 
 /// The devices of a run, all of one backend. The first holds weights and moments.
 #[derive(Clone, Debug)]

@@ -11,13 +11,13 @@ use super::devices::{Devices, Exchange};
 use super::meeting::meeting;
 use super::sum::{Finish, Reducer};
 use super::{Touched, Work};
-use crate::config::AllReduce;
 use crate::error::TrainError;
-use crate::initial::draw_weights;
+use crate::finetune::QuestionAnswering;
 use crate::metrics::{Measured, Metrics, Sums, Term};
-use crate::optimizer::{AdamW, AdamWConfig, gradient_norms};
+use crate::optim::{AdamW, AdamWConfig, gradient_norms};
+use crate::recipe::AllReduce;
+use crate::recipe::draw_weights;
 use crate::task::Task;
-use crate::tasks::QuestionAnswering;
 
 const SIDE: usize = 16;
 

@@ -5,8 +5,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{Snapshot, list, path_of, retire};
-use crate::config::{CheckpointSection, OnFailure};
 use crate::error::TrainError;
+use crate::recipe::{CheckpointSection, OnFailure};
 
 /// Folder of a run's checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use m3ae_data::Skipped;
 
+use super::folder::{RunFolder, SKIPPED};
 use crate::error::TrainError;
-use crate::run_folder::{RunFolder, SKIPPED};
 
 /// Counts what could not be used, and says when it is too much.
 #[derive(Debug, Default)]

@@ -8,12 +8,19 @@
 //! One difference is visible under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and ITM in
 //! none of the vision encoder's (it has none).
 
+mod batch;
+mod pictures;
+pub mod stages;
+mod task;
+
 use burn::prelude::*;
 use m3ae_model::{FusionInput, FusionRequest, M3ae, Texts, VisiblePatches, mim_target};
 use thiserror::Error;
 
 use crate::losses::{cross_entropy, hits, mim_loss};
-use crate::stages;
+pub use batch::{Batcher, BatcherConfig};
+pub use pictures::draw_reconstructions;
+pub use task::Pretraining;
 
 /// One pre-training batch, on a device.
 #[derive(Debug, Clone)]

@@ -1,5 +1,9 @@
 //! The training loop, for all tasks.
 
+mod folder;
+mod observer;
+mod skipped;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,20 +15,16 @@ use m3ae_model::{M3ae, with_precision};
 use m3ae_random::{Key, Stream};
 use m3ae_weights::{Extras, export_folder, open_folder};
 
-use crate::checkpoint::{Identity, Snapshot, Verified};
-use crate::config::RunConfig;
+use crate::checkpoint::{Best, Identity, Progress, Saver, Snapshot, Verified, Window, differences, retire};
 use crate::error::TrainError;
-use crate::initial::{draw_weights, load_initial};
 use crate::metrics::{Measured, Metrics, Sums};
-use crate::observer::{Line, Observer, Start, StepReport};
-use crate::optimizer::{AdamW, gradient_norms, hollow};
+use crate::optim::{AdamW, gradient_norms, hollow};
 use crate::parallel::{Devices, Work};
-use crate::progress::{Best, Progress, Window};
-use crate::resume::differences;
-use crate::run_folder::RunFolder;
-use crate::saver::Saver;
-use crate::setup::Setup;
-use crate::skipped::SkipBudget;
+use crate::recipe::{RunConfig, Setup, draw_weights, load_initial};
+pub use folder::RunFolder;
+use observer::Line;
+pub use observer::{Observer, Start, StepReport};
+use skipped::SkipBudget;
 
 /// What a run ends with.
 #[derive(Debug, Clone)]
@@ -377,7 +377,7 @@ impl<'a> Run<'a> {
     /// Tests the best weights and leaves them as a model folder; pre-training leaves the last.
     fn finish(mut self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
         notice_failure(self.saver.wait()?, observer);
-        let fine_tuning = self.config.task.kind != crate::config::TaskKind::Pretraining;
+        let fine_tuning = self.config.task.kind != crate::recipe::TaskKind::Pretraining;
         let mut model = self.model.valid();
         let best = self.progress.best.as_ref().map(|best| best.step);
         if let Some(step) = best.filter(|&step| fine_tuning && step != self.progress.step) {
@@ -400,7 +400,7 @@ impl<'a> Run<'a> {
         let out = self.folder.file("model");
         if out.is_dir() {
             // Of an earlier end of this run, which was resumed since.
-            crate::checkpoint::retire(&out)?;
+            retire(&out)?;
         }
         export_folder(&model, &self.setup.model, &extras, &out)?;
         self.progress.skipped = self.skipped.skipped().to_vec();

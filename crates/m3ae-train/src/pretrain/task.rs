@@ -9,12 +9,12 @@ use m3ae_model::{HeadsConfig, M3ae};
 use m3ae_text::Tokenizer;
 use serde::Serialize;
 
-use crate::batch::{Batcher, BatcherConfig};
+use super::{Batcher, BatcherConfig};
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::objectives::{ObjectiveWeights, PretrainBatch, PretrainOutput, pretrain_step};
-use crate::pictures::draw_reconstructions;
-use crate::run_folder::RunFolder;
+use crate::pretrain::draw_reconstructions;
+use crate::pretrain::{ObjectiveWeights, PretrainBatch, PretrainOutput, pretrain_step};
+use crate::run::RunFolder;
 use crate::task::Task;
 
 /// Words that are shown with the model's guesses.

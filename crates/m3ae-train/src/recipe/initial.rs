@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 use m3ae_model::M3ae;
 use m3ae_weights::{Checkpoint, LoadOptions, LoadReport, load_clip, load_swin, load_text, load_with, resolve};
 
-use crate::config::{RunConfig, RunConfigError, TaskKind};
 use crate::error::TrainError;
-use crate::setup::Setup;
+use crate::recipe::Setup;
+use crate::recipe::{RunConfig, RunConfigError, TaskKind};
 
 /// Draws every weight now, in the module's order. Burn's parameters are lazy: they would be drawn when first used, from whatever
 /// the backend's generator stands at then, by whichever thread comes first.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::CHECKPOINTS;
 use crate::checkpoint::{Identity, Verified, clean, list};
-use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::saver::CHECKPOINTS;
+use crate::recipe::RunConfig;
 
 /// Keys that change no result: how fast data comes, where things are kept, when they are saved.
 const HARMLESS: [&str; 4] = ["data.workers", "data.cache_mib", "run.directory", "checkpoint"];

@@ -1,11 +1,9 @@
-//! The tasks: pre-training and the three kinds of fine-tuning.
+//! Fine-tuning: question answering, classification, retrieval.
 
 mod classification;
-mod pretraining;
 mod question_answering;
 mod retrieval;
 
 pub use classification::Classification;
-pub use pretraining::Pretraining;
 pub use question_answering::QuestionAnswering;
 pub use retrieval::Retrieval;

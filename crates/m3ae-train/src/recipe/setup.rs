@@ -12,11 +12,12 @@ use m3ae_model::{HeadsConfig, M3aeConfig};
 use m3ae_text::Tokenizer;
 use m3ae_weights::resolve;
 
-use crate::batch::BatcherConfig;
-use crate::config::{FalseImages, RunConfig, RunConfigError, TaskKind};
 use crate::error::TrainError;
+use crate::finetune::{Classification, QuestionAnswering, Retrieval};
+use crate::pretrain::BatcherConfig;
+use crate::pretrain::Pretraining;
+use crate::recipe::{FalseImages, RunConfig, RunConfigError, TaskKind};
 use crate::task::Task;
-use crate::tasks::{Classification, Pretraining, QuestionAnswering, Retrieval};
 
 /// Validation samples of pre-training, where the recipe does not say.
 const PRETRAINING_VALIDATION: usize = 1000;

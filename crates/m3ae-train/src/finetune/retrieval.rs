@@ -7,7 +7,7 @@ use m3ae_model::{FusionInput, FusionRequest, HeadsConfig, M3ae, Texts, images};
 use crate::error::TrainError;
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
-use crate::objectives::MissingHead;
+use crate::pretrain::MissingHead;
 use crate::task::Task;
 
 /// Retrieval: the true text against false ones.

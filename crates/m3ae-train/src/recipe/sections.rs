@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Decay;
+use crate::optim::Decay;
 
 /// Name, place and seed of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use m3ae_random::{Key, Stream};
 use m3ae_text::Tokenizer;
 
 use crate::error::TrainError;
-use crate::objectives::{MaskedTokens, Matching, PretrainBatch};
+use crate::pretrain::{MaskedTokens, Matching, PretrainBatch};
 
 /// Turns loaded samples into pre-training batches.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! AdamW over named parameters, with the reference's parameter groups (spec 2, "Optimisation").
 
 mod moments;
+mod schedule;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use m3ae_model::M3ae;
 use m3ae_weights::to_reference;
 
 pub(crate) use moments::{read_moments, write_moments};
+pub use schedule::{Decay, Schedule};
 
 /// Which learning rate a parameter has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,11 @@
 //! before anything starts.
 
 mod check;
+mod initial;
 mod model;
 mod parse;
 mod sections;
+mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +18,15 @@ use m3ae_phantom::PhantomConfig;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::objectives::ObjectiveWeights;
-use crate::optimizer::AdamWConfig;
-use crate::schedule::Schedule;
+use crate::optim::{AdamWConfig, Schedule};
+use crate::pretrain::ObjectiveWeights;
+pub(crate) use initial::{draw_weights, load_initial};
 use parse::{set, with_suggestion};
 pub use sections::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
     ObjectivesSection, OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
+pub use setup::Setup;
 
 /// What is wrong with a recipe.
 #[derive(Debug, Error)]

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::RunConfig;
+use crate::checkpoint::Progress;
 use crate::error::TrainError;
-use crate::progress::Progress;
+use crate::recipe::RunConfig;
 
 const RECIPE: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";

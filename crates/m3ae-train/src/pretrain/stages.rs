@@ -10,7 +10,7 @@
 use burn::prelude::*;
 use m3ae_model::{FusionInput, FusionRequest, FusionText, ItmHead, M3ae, MimHead, MlmHead, Texts};
 
-use crate::objectives::{MissingHead, PretrainBatch, PretrainOutput};
+use crate::pretrain::{MissingHead, PretrainBatch, PretrainOutput};
 
 /// Images in the encoder's space.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::config::TaskKind;
 use crate::metrics::Metrics;
-use crate::run_folder::RunFolder;
+use crate::recipe::TaskKind;
+use crate::run::RunFolder;
 
 /// Told what happens, as it happens.
 pub trait Observer {

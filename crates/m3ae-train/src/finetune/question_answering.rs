@@ -9,7 +9,7 @@ use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 use crate::error::TrainError;
 use crate::losses::vqa_loss;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::objectives::MissingHead;
+use crate::pretrain::MissingHead;
 use crate::task::Task;
 
 /// Question answering.
