@@ -81,19 +81,19 @@ impl LayerNorm {
 
     /// `[.., D]` -> `[.., D]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        m3ae_kernels::layer_norm(&x, self.for_kernels()).unwrap_or_else(|| {
+        m3ae_nn::layer_norm(&x, self.for_kernels()).unwrap_or_else(|| {
             burn::tensor::module::layer_norm(x, self.gamma.val(), Some(self.beta.val()), self.epsilon)
         })
     }
 
     /// `norm(residual + dropout(x))`, both `[B, L, D]`.
     pub(crate) fn after_residual(&self, x: Tensor<3>, residual: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
-        m3ae_kernels::dropout_add_norm(&x, &residual, self.for_kernels(), probability(dropout, &x.device()))
+        m3ae_nn::dropout_add_norm(&x, &residual, self.for_kernels(), probability(dropout, &x.device()))
             .unwrap_or_else(|| self.forward(residual + dropout.forward(x)))
     }
 
-    fn for_kernels(&self) -> m3ae_kernels::Norm {
-        m3ae_kernels::Norm { gamma: self.gamma.val(), beta: self.beta.val(), epsilon: self.epsilon }
+    fn for_kernels(&self) -> m3ae_nn::Norm {
+        m3ae_nn::Norm { gamma: self.gamma.val(), beta: self.beta.val(), epsilon: self.epsilon }
     }
 }
 
@@ -103,9 +103,9 @@ pub(crate) fn probability(dropout: &Dropout, device: &Device) -> f64 {
 }
 
 /// A linear layer as the kernels take it; `None` where it has no bias, or where products are not in float32.
-pub(crate) fn for_kernels(layer: &Linear) -> Option<m3ae_kernels::Linear> {
+pub(crate) fn for_kernels(layer: &Linear) -> Option<m3ae_nn::Linear> {
     let bias = layer.bias.as_ref().filter(|_| kernels())?;
-    Some(m3ae_kernels::Linear { weight: layer.weight.val(), bias: bias.val() })
+    Some(m3ae_nn::Linear { weight: layer.weight.val(), bias: bias.val() })
 }
 
 /// Multiplies the initial weights of matrices and tables that are Normal(0, 0.02), so that their standard deviation becomes

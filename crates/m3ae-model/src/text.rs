@@ -66,12 +66,12 @@ impl BertAttention {
     /// The kernels' form, up to the output projection.
     fn by_kernels(&self, x: &Tensor<3>, context: Option<Tensor<3>>, bias: Option<Tensor<4>>) -> Option<Tensor<3>> {
         let attention = &self.self_;
-        let projections = m3ae_kernels::Projections::Separate {
+        let projections = m3ae_nn::Projections::Separate {
             query: for_kernels(&attention.query)?,
             key: for_kernels(&attention.key)?,
             value: for_kernels(&attention.value)?,
         };
-        let attention = m3ae_kernels::Attention {
+        let attention = m3ae_nn::Attention {
             projections,
             output: for_kernels(&self.output.dense)?,
             heads: attention.heads,
@@ -80,7 +80,7 @@ impl BertAttention {
             dropout: probability(&attention.dropout, &x.device()),
             residual: None,
         };
-        m3ae_kernels::attention(x, attention)
+        m3ae_nn::attention(x, attention)
     }
 
     /// As [`forward`](Self::forward), and the probabilities, `[B, heads, Lq, Lk]`.
@@ -230,7 +230,7 @@ impl BertLayer {
         let (first, second) = (&self.intermediate.dense, &self.output.dense);
         let by_kernels = for_kernels(first)
             .zip(for_kernels(second))
-            .and_then(|layers| m3ae_kernels::mlp(&x, layers, m3ae_kernels::Activation::Gelu, None));
+            .and_then(|layers| m3ae_nn::mlp(&x, layers, m3ae_nn::Activation::Gelu, None));
         match by_kernels {
             Some(inner) => self.output.close(inner, x),
             None => self.output.forward(gelu(dense(first, x.clone())), x),

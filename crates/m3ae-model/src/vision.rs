@@ -36,8 +36,8 @@ impl ClipAttention {
     }
 
     fn by_kernels(&self, x: &Tensor<3>, residual: Tensor<3>) -> Option<Tensor<3>> {
-        let attention = m3ae_kernels::Attention {
-            projections: m3ae_kernels::Projections::Packed(for_kernels(&self.in_proj)?),
+        let attention = m3ae_nn::Attention {
+            projections: m3ae_nn::Projections::Packed(for_kernels(&self.in_proj)?),
             output: for_kernels(&self.out_proj)?,
             heads: self.heads,
             context: None,
@@ -45,7 +45,7 @@ impl ClipAttention {
             dropout: 0.0,
             residual: Some(residual),
         };
-        m3ae_kernels::attention(x, attention)
+        m3ae_nn::attention(x, attention)
     }
 }
 
@@ -62,9 +62,8 @@ impl ClipMlp {
     /// `residual + mlp(x)`, both `[B, L, D]`.
     fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
         let layers = for_kernels(&self.c_fc).zip(for_kernels(&self.c_proj));
-        let by_kernels = layers.and_then(|layers| {
-            m3ae_kernels::mlp(&x, layers, m3ae_kernels::Activation::QuickGelu, Some(residual.clone()))
-        });
+        let by_kernels =
+            layers.and_then(|layers| m3ae_nn::mlp(&x, layers, m3ae_nn::Activation::QuickGelu, Some(residual.clone())));
         by_kernels.unwrap_or_else(|| residual + dense(&self.c_proj, quick_gelu(dense(&self.c_fc, x))))
     }
 }

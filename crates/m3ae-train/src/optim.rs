@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use m3ae_kernels::{AdamWStep, Moving};
 use m3ae_model::M3ae;
+use m3ae_nn::{AdamWStep, Moving};
 use m3ae_weights::to_reference;
 
 pub(crate) use moments::{read_moments, write_moments};
@@ -179,7 +179,7 @@ impl AdamW {
             kept: if group.decay { 1.0 - rate * weight_decay } else { 1.0 },
             scale: scale.unwrap_or(1.0),
         };
-        let Moving { parameter, first, second } = m3ae_kernels::adamw(moving, gradient, &step);
+        let Moving { parameter, first, second } = m3ae_nn::adamw(moving, gradient, &step);
         self.moments.insert(name, Moments { first, second, steps });
         parameter
     }
@@ -290,7 +290,7 @@ impl ModuleVisitor for Norms<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             let plain = |gradient: Tensor<D>| f64::from(gradient.square().sum().into_scalar::<f32>());
-            let square = m3ae_kernels::square_sum(&gradient).unwrap_or_else(|| plain(gradient));
+            let square = m3ae_nn::square_sum(&gradient).unwrap_or_else(|| plain(gradient));
             self.squares.push((self.path.reference_name(), square));
         }
     }

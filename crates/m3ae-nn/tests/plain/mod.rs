@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn::tensor::activation::{gelu, sigmoid, softmax};
-use m3ae_kernels::{Activation, Attention, Linear, Projections};
+use m3ae_nn::{Activation, Attention, Linear, Projections};
 
 pub fn device() -> Device {
     Device::flex().autodiff()

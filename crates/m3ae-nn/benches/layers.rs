@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use burn::prelude::*;
 use criterion::{Criterion, criterion_group, criterion_main};
-use m3ae_kernels::{Activation, Attention, Linear, Norm, Projections};
+use m3ae_nn::{Activation, Attention, Linear, Norm, Projections};
 use plain::{random, random_linear};
 
 const TOKENS: [usize; 3] = [4, 325, 768];
@@ -63,10 +63,10 @@ impl Block {
 
     fn by_kernels(&self, x: Tensor<3>) -> Option<Tensor<3>> {
         let [first, second] = self.inner.clone();
-        let y = m3ae_kernels::layer_norm(&x, self.norms[0].clone())?;
-        let x = m3ae_kernels::attention(&y, packed(Some(x), &self.projections, &self.output))?;
-        let y = m3ae_kernels::layer_norm(&x, self.norms[1].clone())?;
-        m3ae_kernels::mlp(&y, (first, second), Activation::QuickGelu, Some(x))
+        let y = m3ae_nn::layer_norm(&x, self.norms[0].clone())?;
+        let x = m3ae_nn::attention(&y, packed(Some(x), &self.projections, &self.output))?;
+        let y = m3ae_nn::layer_norm(&x, self.norms[1].clone())?;
+        m3ae_nn::mlp(&y, (first, second), Activation::QuickGelu, Some(x))
     }
 
     fn plain(&self, x: Tensor<3>) -> Tensor<3> {
@@ -99,17 +99,17 @@ fn layers(criterion: &mut Criterion) {
     both(
         criterion,
         "attention",
-        || m3ae_kernels::attention(&x, attention.clone()),
+        || m3ae_nn::attention(&x, attention.clone()),
         || plain::attention(x.clone(), &attention),
     );
     let norm = norm();
-    both(criterion, "layer norm", || m3ae_kernels::layer_norm(&x, norm.clone()), || plain_norm(x.clone(), &norm));
+    both(criterion, "layer norm", || m3ae_nn::layer_norm(&x, norm.clone()), || plain_norm(x.clone(), &norm));
     for (name, activation) in [("GELU", Activation::Gelu), ("QuickGELU", Activation::QuickGelu)] {
         let [first, second] = &block.inner;
         both(
             criterion,
             &format!("feed-forward with {name}"),
-            || m3ae_kernels::mlp(&x, (first.clone(), second.clone()), activation, None),
+            || m3ae_nn::mlp(&x, (first.clone(), second.clone()), activation, None),
             || plain::feed_forward(x.clone(), (first, second), activation, None),
         );
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::prelude::*;
 use burn::tensor::{Distribution, Gradients};
-use m3ae_kernels::{Activation, AdamWStep, Attention, Linear, Moving, Norm, Projections};
+use m3ae_nn::{Activation, AdamWStep, Attention, Linear, Moving, Norm, Projections};
 use plain::{device, random, random_linear};
 use proptest::prelude::*;
 
@@ -94,7 +94,7 @@ proptest! {
             dropout: 0.0,
             residual,
         };
-        let ours = m3ae_kernels::attention(&x, attention.clone()).unwrap();
+        let ours = m3ae_nn::attention(&x, attention.clone()).unwrap();
         let mut tensors = vec![&x];
         tensors.extend(&attention.context);
         tensors.extend(&attention.residual);
@@ -116,7 +116,7 @@ proptest! {
         let residual = added.then(|| random([batch, length, width]));
         let (first, second) = (random_linear(width, inner), random_linear(inner, width));
         let activation = if quick { Activation::QuickGelu } else { Activation::Gelu };
-        let ours = m3ae_kernels::mlp(&x, (first.clone(), second.clone()), activation, residual.clone()).unwrap();
+        let ours = m3ae_nn::mlp(&x, (first.clone(), second.clone()), activation, residual.clone()).unwrap();
         let plain = plain::feed_forward(x.clone(), (&first, &second), activation, residual.as_ref());
         let mut tensors = vec![&x];
         tensors.extend(&residual);
@@ -134,11 +134,11 @@ proptest! {
             (x - mean) / (variance + norm.epsilon).sqrt() * norm.gamma.clone().unsqueeze()
                 + norm.beta.clone().unsqueeze()
         };
-        let alone = m3ae_kernels::layer_norm(&x, norm.clone()).unwrap();
+        let alone = m3ae_nn::layer_norm(&x, norm.clone()).unwrap();
         // Rows of two values have gradients near zero, divided by a small deviation.
         if width > 4 {
             compare(alone, plain(x.clone()), &[&x], &[], &[&norm]);
-            let sum = m3ae_kernels::dropout_add_norm(&x, &residual, norm.clone(), 0.0).unwrap();
+            let sum = m3ae_nn::dropout_add_norm(&x, &residual, norm.clone(), 0.0).unwrap();
             compare(sum, plain(x.clone() + residual.clone()), &[&x, &residual], &[], &[&norm]);
         }
     }
@@ -154,7 +154,7 @@ fn dropout_drops_its_share_and_its_gradient_passes_the_same_mask() {
     let norm = Norm { gamma: Tensor::ones([64], &device), beta: Tensor::zeros([64], &device), epsilon: 1e-5 };
     let run = || {
         device.seed(11);
-        m3ae_kernels::dropout_add_norm(&ones, &zeros, norm.clone(), 0.25).unwrap()
+        m3ae_nn::dropout_add_norm(&ones, &zeros, norm.clone(), 0.25).unwrap()
     };
     let out = run();
     let dropped = out.clone().inner().lower_elem(0.0).int().sum().into_scalar::<i64>();
@@ -195,7 +195,7 @@ fn attention_under_dropout_has_the_gradient_of_its_own_mask() {
     };
     let loss = |x: &Tensor<3>| {
         device.seed(5);
-        m3ae_kernels::attention(x, attention.clone()).unwrap()
+        m3ae_nn::attention(x, attention.clone()).unwrap()
     };
     let gradient = x.grad(&differentiate(&loss(&x))).unwrap();
     let step = 1e-2;
@@ -217,10 +217,10 @@ fn without_gradients_and_in_other_precisions_callers_know() {
     let plain = Device::flex();
     let x = Tensor::<3>::random([1, 3, 8], Distribution::Default, &plain);
     let norm = Norm { gamma: Tensor::ones([8], &plain), beta: Tensor::zeros([8], &plain), epsilon: 1e-5 };
-    let ours = m3ae_kernels::layer_norm(&x, norm.clone()).unwrap();
+    let ours = m3ae_nn::layer_norm(&x, norm.clone()).unwrap();
     let burns = burn::tensor::module::layer_norm(x.clone(), norm.gamma.clone(), Some(norm.beta.clone()), 1e-5);
     assert!(largest_difference(ours, burns) < TOLERANCE);
-    assert!(m3ae_kernels::layer_norm(&x.cast(burn::tensor::DType::F64), norm).is_none());
+    assert!(m3ae_nn::layer_norm(&x.cast(burn::tensor::DType::F64), norm).is_none());
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn adamw_is_its_formula_and_works_in_place() {
     let moving = Moving { parameter: parameter.clone(), first: first.clone(), second: second.clone() };
     let step =
         AdamWStep { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-8, rate: 0.01, correction: 0.5, kept: 0.99, scale: 0.25 };
-    let ours = m3ae_kernels::adamw(moving, gradient.clone(), &step);
+    let ours = m3ae_nn::adamw(moving, gradient.clone(), &step);
     let g = gradient * 0.25;
     let m = first * 0.9 + g.clone() * 0.1;
     let v = second * 0.98 + g.square() * 0.02;
@@ -243,5 +243,5 @@ fn adamw_is_its_formula_and_works_in_place() {
     // What others hold is copied first.
     assert!(parameter.into_data().iter::<f32>().all(f32::is_finite));
     let x = Tensor::<1>::ones([70_000], &plain) * 3.0;
-    assert_eq!(m3ae_kernels::square_sum(&x), Some(630_000.0));
+    assert_eq!(m3ae_nn::square_sum(&x), Some(630_000.0));
 }
