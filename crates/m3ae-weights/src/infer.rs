@@ -52,29 +52,53 @@ impl Shapes<'_> {
     }
 }
 
+/// Sizes of a text encoder that its tensors' shapes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextShapes {
+    /// Token vocabulary.
+    pub vocab_size: usize,
+    /// Hidden width.
+    pub width: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Rows of the position table.
+    pub max_positions: usize,
+    /// Rows of the token-type table.
+    pub type_vocab: usize,
+}
+
+/// The sizes of the text encoder whose tensors' names start with `prefix`.
+pub(crate) fn text_shapes(shapes: &Shapes<'_>, prefix: &str) -> Result<TextShapes, WeightsError> {
+    let [vocab_size, width] = shapes.of(&format!("{prefix}embeddings.word_embeddings.weight"))?;
+    let [max_positions, _] = shapes.of(&format!("{prefix}embeddings.position_embeddings.weight"))?;
+    let [type_vocab, _] = shapes.of(&format!("{prefix}embeddings.token_type_embeddings.weight"))?;
+    let [intermediate, _] = shapes.of(&format!("{prefix}encoder.layer.0.intermediate.dense.weight"))?;
+    let layers = shapes.count(&format!("{prefix}encoder.layer."))?;
+    Ok(TextShapes { vocab_size, width, layers, intermediate, max_positions, type_vocab })
+}
+
 /// The text encoder whose tensors' names start with `prefix`.
 pub(crate) fn text_config(
     shapes: &Shapes<'_>,
     prefix: &str,
     settings: &HfTextConfig,
 ) -> Result<TextConfig, WeightsError> {
-    let [vocab_size, width] = shapes.of(&format!("{prefix}embeddings.word_embeddings.weight"))?;
-    let [max_positions, _] = shapes.of(&format!("{prefix}embeddings.position_embeddings.weight"))?;
-    let [type_vocab, _] = shapes.of(&format!("{prefix}embeddings.token_type_embeddings.weight"))?;
-    let [intermediate, _] = shapes.of(&format!("{prefix}encoder.layer.0.intermediate.dense.weight"))?;
+    let sizes = text_shapes(shapes, prefix)?;
     let family = settings.family().ok_or_else(|| {
         let other = &settings.model_type;
         shapes.error(format!("the text encoder is of type `{other}`; roberta and bert are supported"))
     })?;
     Ok(TextConfig::new()
         .with_family(family)
-        .with_vocab_size(vocab_size)
-        .with_width(width)
-        .with_layers(shapes.count(&format!("{prefix}encoder.layer."))?)
+        .with_vocab_size(sizes.vocab_size)
+        .with_width(sizes.width)
+        .with_layers(sizes.layers)
         .with_heads(settings.num_attention_heads)
-        .with_intermediate(intermediate)
-        .with_max_positions(max_positions)
-        .with_type_vocab(type_vocab)
+        .with_intermediate(sizes.intermediate)
+        .with_max_positions(sizes.max_positions)
+        .with_type_vocab(sizes.type_vocab)
         .with_epsilon(settings.layer_norm_eps)
         .with_pad_id(settings.pad_token_id)
         .with_dropout(settings.hidden_dropout_prob))
@@ -100,7 +124,7 @@ pub fn infer_config(
     text: &HfTextConfig,
 ) -> Result<M3aeConfig, WeightsError> {
     let shapes = Shapes(checkpoint);
-    let swin = swin::infer(&shapes, settings.image_size)?;
+    let swin = swin::infer(&shapes, "vision_encoder.")?.map(|swin| swin.with_image_size(settings.image_size));
     let vision = match swin {
         Some(_) => ClipVisionConfig::new().with_image_size(settings.image_size),
         None => clip_config(&shapes, settings.image_size)?,

@@ -52,6 +52,7 @@ mod positions;
 mod pytorch;
 mod safetensors;
 mod settings;
+mod sizes;
 mod stored;
 mod swin;
 mod targets;
@@ -71,10 +72,11 @@ pub use folder::{
     folder_settings, open_folder, write_folder,
 };
 pub use hub::resolve;
-pub use infer::{find_config, hyper_parameters, infer_config};
+pub use infer::{TextShapes, find_config, hyper_parameters, infer_config};
 pub use info::{CheckpointInfo, Kind, Needs, TensorInfo, info};
 pub use load::{LoadOptions, LoadReport, Resized, load, load_with};
 pub use names::{Head, from_reference, ignorable, to_reference};
 pub use settings::{HfTextConfig, HyperParameters, read_settings};
+pub use sizes::{TextSizes, VisionSizes, text_sizes, vision_sizes};
 pub use swin::load_swin;
 pub use text::{infer_text_config, load_text};

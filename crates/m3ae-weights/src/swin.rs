@@ -10,7 +10,7 @@ use crate::plan::{Plan, Value};
 use crate::positions;
 
 /// What Microsoft's files put before every name.
-const MICROSOFT: &str = "model.";
+pub(crate) const MICROSOFT: &str = "model.";
 
 /// Loads timm's or Microsoft's Swin into M3AE's vision encoder. Stored types are converted to float32; relative bias tables
 /// are resized if the encoder's window differs.
@@ -37,23 +37,29 @@ pub fn load_swin(encoder: &mut VisionEncoder, checkpoint: &Checkpoint) -> Result
     plan.apply(encoder)
 }
 
-/// The Swin of an M3AE checkpoint, at images of `image_size` pixels; `None` if its vision encoder is not Swin.
-pub(crate) fn infer(shapes: &Shapes<'_>, image_size: usize) -> Result<Option<SwinConfig>, WeightsError> {
-    let start = "vision_encoder.layers.";
-    if !shapes.has(start) {
+/// The Swin whose tensors' names start with `prefix`, at the image size whose windows its bias tables are made for; `None` if there
+/// is none.
+pub(crate) fn infer(shapes: &Shapes<'_>, prefix: &str) -> Result<Option<SwinConfig>, WeightsError> {
+    let table = |stage: usize| format!("{prefix}layers.{stage}.blocks.0.attn.relative_position_bias_table");
+    if !shapes.has(&table(0)) {
         return Ok(None);
     }
-    let [width, _, patch_size, _] = shapes.of("vision_encoder.patch_embed.proj.weight")?;
-    let [inner, _] = shapes.of(&format!("{start}0.blocks.0.mlp.fc1.weight"))?;
+    let [width, _, patch_size, _] = shapes.of(&format!("{prefix}patch_embed.proj.weight"))?;
+    let [inner, _] = shapes.of(&format!("{prefix}layers.0.blocks.0.mlp.fc1.weight"))?;
     let (mut depths, mut heads, mut window) = ([0; SWIN_STAGES], [0; SWIN_STAGES], 1);
     for (stage, (depth, heads)) in depths.iter_mut().zip(&mut heads).enumerate() {
-        *depth = shapes.count(&format!("{start}{stage}.blocks."))?;
-        let [rows, count] = shapes.of(&format!("{start}{stage}.blocks.0.attn.relative_position_bias_table"))?;
+        *depth = shapes.count(&format!("{prefix}layers.{stage}.blocks."))?;
+        let [rows, count] = shapes.of(&table(stage))?;
         *heads = count;
         // A table has (2 · window - 1)² rows; a stage smaller than the window has a smaller table.
         window = window.max(positions::side(rows).map_or(0, |side| side.div_ceil(2)));
     }
-    let config = SwinConfig::new().with_image_size(image_size).with_patch_size(patch_size).with_width(width);
-    let config = config.with_depths(depths).with_heads(heads).with_window(window);
-    Ok(Some(config.with_mlp_ratio(inner / width.max(1))))
+    let config = SwinConfig::new().with_patch_size(patch_size).with_width(width).with_depths(depths);
+    let config = config.with_heads(heads).with_mlp_ratio(inner / width.max(1));
+    Ok(Some(config.with_window(window).with_image_size(native_image_size(patch_size, window))))
+}
+
+/// The image side at which a Swin's last stage is one window.
+fn native_image_size(patch_size: usize, window: usize) -> usize {
+    patch_size.saturating_mul(window).saturating_mul(1 << (SWIN_STAGES - 1))
 }

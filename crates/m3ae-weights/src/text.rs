@@ -66,7 +66,7 @@ pub fn infer_text_config(checkpoint: &Checkpoint, settings: &HfTextConfig) -> Re
     Ok(text)
 }
 
-fn not_text(checkpoint: &Checkpoint) -> WeightsError {
+pub(crate) fn not_text(checkpoint: &Checkpoint) -> WeightsError {
     let problem = "  it holds no RoBERTa or BERT: embeddings.word_embeddings.weight is missing, with prefix or without";
     WeightsError::Mismatch { path: checkpoint.path.clone(), problems: vec![problem.into()] }
 }
