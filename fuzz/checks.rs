@@ -1,10 +1,8 @@
-//! What must hold for any bytes: called by the fuzz targets, and by `m3ae-data`'s `tests/corpus.rs` for the corpus.
+//! What must hold for any bytes: called by the fuzz targets, and by `m3ae-prepare`'s `tests/it/corpus.rs` for the corpus.
 
-use m3ae_data::{
-    ClipTransform, DecodeOptions, Transform,
-    arrow::{ArrowFile, Kind},
-    decode_bytes, parse_captions,
-};
+use m3ae_data::arrow::{ArrowFile, Kind};
+use m3ae_image::{ClipTransform, DecodeOptions, Transform, decode_bytes};
+use m3ae_prepare::parse_captions;
 use m3ae_random::{Key, Stream};
 use std::path::Path;
 

@@ -81,7 +81,7 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
             name: "test parquet",
             work: Work::Cargo(cargo(
                 "test",
-                &["--package", "m3ae-data", "--features", "parquet", "--test", "prepare", "hub"],
+                &["--package", "m3ae-prepare", "--features", "parquet", "--test", "it", "hub"],
             )),
         },
         Step { name: "doc", work: Work::Cargo(doc) },

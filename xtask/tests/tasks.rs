@@ -126,7 +126,7 @@ exit "${STATUS:-0}"
                 "fmt --all -- --check",
                 "clippy --workspace --all-targets -- -D warnings",
                 "test --workspace",
-                "test --package m3ae-data --features parquet --test prepare hub",
+                "test --package m3ae-prepare --features parquet --test it hub",
                 "doc --workspace --no-deps",
                 "check --package m3ae-cli --features wgpu",
                 "check --package m3ae-cli --features cuda",

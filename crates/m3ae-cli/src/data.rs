@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use m3ae_data::arrow::ArrowFile;
-use m3ae_data::inspect::{SheetOptions, contact_sheet, inspect};
+use m3ae_prepare::inspect::{SheetOptions, contact_sheet, inspect};
 
 /// Look into prepared data.
 #[derive(Debug, clap::Args)]

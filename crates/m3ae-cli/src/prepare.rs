@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use m3ae_data::prepare::{
+use m3ae_prepare::{
     Language, PrepareOptions, PrepareReport, REPORT_NAME, SetName, ValChoice, VocabularyScope, prepare, survey,
 };
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
+use m3ae_prepare::{PrepareOptions, SetName, prepare};
 
 use crate::output::say;
 

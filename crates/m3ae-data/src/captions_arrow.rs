@@ -53,32 +53,32 @@ mod tests {
     use crate::{
         Loader, LoaderConfig,
         arrow::{ArrowWriter, Kind, Row, RowData},
-        read_roco,
     };
-    use ::image::GrayImage;
+    use image::GrayImage;
     use m3ae_text::Tokenizer;
     use std::{collections::BTreeMap, fs};
 
     #[test]
-    fn a_prepared_file_gives_the_batches_of_its_folder() {
+    fn a_prepared_file_gives_the_batches_of_its_images() {
         let folder = tempfile::tempdir().unwrap();
-        let images = folder.path().join("train/radiology/images");
-        fs::create_dir_all(&images).unwrap();
         let path = folder.path().join("toy_train.arrow");
         let mut writer = ArrowWriter::create(&path, Kind::Captions, "train", &BTreeMap::new()).unwrap();
-        let mut lines = String::new();
+        let mut loose = Vec::new();
         for i in 0..3_u8 {
-            let file = images.join(format!("{i}.png"));
+            let file = folder.path().join(format!("{i}.png"));
             GrayImage::from_fn(9, 7, |x, y| [(x * 20 + y * 3) as u8 + 9 * i].into()).save(&file).unwrap();
             let captions: Vec<String> = (0..2).map(|n| format!("caption {n} of {i}")).collect();
-            captions.iter().for_each(|caption| lines += &format!("{i}\t{caption}\n"));
+            loose.extend(captions.iter().enumerate().map(|(n, caption)| CaptionSample {
+                id: format!("{i}#{n}"),
+                image: file.clone(),
+                caption: caption.clone(),
+            }));
             let row = Row { image_id: format!("{i}.png"), data: RowData::Captions(captions) };
             writer.push(&row, &fs::read(&file).unwrap()).unwrap();
         }
         writer.finish().unwrap();
-        fs::write(folder.path().join("train/radiology/captions.txt"), lines).unwrap();
 
-        let (of_file, of_folder) = (read_captions_arrow(&path).unwrap(), read_roco(folder.path(), "train").unwrap());
+        let of_file = read_captions_arrow(&path).unwrap();
         assert_eq!((of_file.name.as_str(), of_file.split.as_str(), of_file.lines_read), ("toy", "train", 6));
         assert_eq!(of_file.samples[3].id, "toy_train/1.png#1");
         let tokenizer = Tokenizer::train(of_file.samples.iter().map(|s| s.caption.as_str()), 300).unwrap();
@@ -93,7 +93,7 @@ mod tests {
         let batch = |samples: &[CaptionSample]| {
             Loader::new(samples, &tokenizer, &config).unwrap().epoch(0, 0).next().unwrap().unwrap()
         };
-        let (a, b) = (batch(&of_file.samples), batch(&of_folder.samples));
+        let (a, b) = (batch(&of_file.samples), batch(&loose));
         assert!(a.skipped.is_empty() && a.images.len() == 6 * 3 * 16);
         assert_eq!((a.images, a.text_ids), (b.images, b.text_ids));
     }

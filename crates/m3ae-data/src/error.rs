@@ -1,35 +1,11 @@
 //! What can go wrong with data sets.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A failure that concerns a whole data set: says what was wrong, where, and what to do. What concerns one line or one image is a
 /// [`Skipped`](crate::Skipped) instead.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A folder or file of the layout is not there.
-    #[error("{path} is missing: expected {expected}")]
-    Missing {
-        /// What was looked for.
-        path: PathBuf,
-        /// The layout that it belongs to.
-        expected: String,
-    },
-    /// A file or folder could not be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A file is not the JSON that its place in the layout asks for.
-    #[error("{path} is not an array of records: {source}")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
     /// A setting has an impossible value.
     #[error("{field} is {problem}")]
     Config {
@@ -64,15 +40,6 @@ pub enum DataError {
         /// The panic's message.
         message: String,
     },
-    /// The folder holds synthetic data of another configuration.
-    #[error("{path} holds synthetic data of another configuration or version: name another folder, or remove this one")]
-    OtherPhantom {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Synthetic data could not be made.
-    #[error(transparent)]
-    Phantom(#[from] m3ae_phantom::PhantomError),
     /// A prepared file is of another kind.
     #[error("{path} holds {found}, not {expected}: name a file of another set")]
     OtherKind {
@@ -86,6 +53,9 @@ pub enum DataError {
     /// A prepared file is at fault.
     #[error(transparent)]
     Arrow(#[from] crate::arrow::ArrowError),
+    /// An image transform that cannot be.
+    #[error(transparent)]
+    Transform(#[from] m3ae_image::TransformError),
     /// A text or tokenizer is at fault.
     #[error(transparent)]
     Text(#[from] m3ae_text::TextError),
@@ -95,10 +65,5 @@ impl DataError {
     /// A [`DataError::Config`].
     pub(crate) fn config(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Config { field, problem: problem.into() }
-    }
-
-    /// A [`DataError::Read`].
-    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        |source| Self::Read { path: path.to_owned(), source }
     }
 }

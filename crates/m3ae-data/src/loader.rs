@@ -1,10 +1,11 @@
 //! Batches of captioned images: the same for every number of workers and after every resume.
 
 use crate::{
-    CaptionBatch, CaptionSample, ClipTransform, Crop, DataError, ImageError, SkipReason, Skipped,
+    CaptionBatch, CaptionSample, DataError, SkipReason, Skipped,
     prefetch::{Make, Prefetch},
     store::ImageStore,
 };
+use m3ae_image::{ClipTransform, Crop, ImageError};
 use m3ae_random::{Generator, Key, Stream};
 use m3ae_text::Tokenizer;
 use std::{

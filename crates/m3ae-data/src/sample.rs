@@ -102,3 +102,12 @@ pub enum SkipReason {
         last: String,
     },
 }
+
+/// One space for every run of whitespace, none at the ends. Non-breaking spaces count, and so do the four separators of ASCII,
+/// which Python takes for whitespace and Unicode does not.
+#[must_use]
+pub fn collapse_whitespace(text: &str) -> String {
+    let is_space = |c: char| c.is_whitespace() || ('\u{1C}'..='\u{1F}').contains(&c);
+    let words: Vec<&str> = text.split(is_space).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}

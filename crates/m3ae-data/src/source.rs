@@ -3,7 +3,8 @@
 //! A row is named as if it were a file below its Arrow file: `roco_train.arrow/12`. So a sample needs one path, whatever it is of,
 //! and messages say where an image is.
 
-use crate::{DecodeOptions, Image, ImageError, arrow::ArrowFile, decode, decode_bytes};
+use crate::arrow::ArrowFile;
+use m3ae_image::{DecodeOptions, Image, ImageError, decode, decode_bytes};
 use std::{
     collections::HashMap,
     ffi::OsStr,

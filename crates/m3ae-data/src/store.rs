@@ -1,6 +1,7 @@
 //! The images of a data set, each once, with a memory of those already read.
 
-use crate::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform, source::ImageSources};
+use crate::source::ImageSources;
+use m3ae_image::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform};
 use m3ae_random::Generator;
 use std::{
     collections::HashMap,
@@ -104,7 +105,7 @@ impl ImageStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::image::GrayImage;
+    use image::GrayImage;
     use m3ae_random::{Key, Stream};
 
     #[test]

@@ -47,6 +47,6 @@ mod lock;
 pub use error::FilesError;
 pub use file::{NewFile, write, write_file};
 pub use folder::{NewFolder, remove_folder, replace_folder, write_folder};
-pub use hash::{FileHash, HashingWriter, hash_file};
+pub use hash::{FileHash, HashingWriter, hash_file, hex};
 pub use leftovers::clear_leftovers;
 pub use lock::Lock;

@@ -58,7 +58,7 @@ pub enum TrainError {
     },
     /// Preparing the synthetic set's questions.
     #[error(transparent)]
-    Prepare(#[from] m3ae_data::prepare::PrepareError),
+    Prepare(#[from] m3ae_prepare::PrepareError),
     /// A loaded sample that the task has no label for: a defect of this program.
     #[error("sample {id} has no label (this is a defect of the task: please report it)")]
     UnknownSample {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::prelude::Device;
 use m3ae::{Image, Model};
-use m3ae_data::Layout;
+use m3ae_image::Layout;
 use m3ae_model::{HeadsConfig, M3aeConfig};
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};

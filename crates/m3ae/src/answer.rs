@@ -1,6 +1,6 @@
 //! Questions about images.
 
-use m3ae_data::Image;
+use m3ae_image::Image;
 use m3ae_model::ClassifierHead;
 use m3ae_text::Encoding;
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use m3ae_data::Crop;
+use m3ae_image::Crop;
 use m3ae_model::FusionRequest;
 
 use crate::error::ModelError;
@@ -113,7 +113,7 @@ fn overlaid(picture: &RgbImage, map: &AttentionMap) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use m3ae_data::{ClipTransform, Image, Layout};
+    use m3ae_image::{ClipTransform, Image, Layout};
 
     #[test]
     fn the_warmest_place_of_the_picture_is_the_largest_weight_and_the_coldest_is_the_image() {

@@ -15,7 +15,7 @@ pub enum ModelError {
     Text(#[from] m3ae_text::TextError),
     /// The image size that the model was opened with.
     #[error(transparent)]
-    Data(#[from] m3ae_data::DataError),
+    Transform(#[from] m3ae_image::TransformError),
     /// Sizes that no model can have.
     #[error(transparent)]
     Config(#[from] m3ae_model::ConfigError),
@@ -25,7 +25,7 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: m3ae_data::ImageError,
+        source: m3ae_image::ImageError,
     },
     /// An image with next to nothing in it.
     #[error(

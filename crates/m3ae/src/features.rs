@@ -1,7 +1,7 @@
 //! Features and matches.
 
 use burn::prelude::*;
-use m3ae_data::Image;
+use m3ae_image::Image;
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};

@@ -45,13 +45,13 @@ mod tests;
 
 use std::path::Path;
 
-use m3ae_data::{DecodeOptions, decode, decode_bytes};
+use m3ae_image::{DecodeOptions, decode, decode_bytes};
 
 pub use answer::{Answer, Answers, top_answers};
 pub use attention::{AttentionMap, draw};
 pub use error::ModelError;
 pub use features::MatchScore;
-pub use m3ae_data::{Crop, Image};
+pub use m3ae_image::{Crop, Image};
 pub use m3ae_text::Tokenizer;
 pub use model::{EncodedImages, Model};
 pub use open::OpenOptions;

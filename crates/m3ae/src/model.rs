@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
-use m3ae_data::{ClipTransform, Crop, Image};
+use m3ae_image::{ClipTransform, Crop, Image};
 use m3ae_model::{FusionInput, FusionRequest, M3ae, M3aeConfig, Texts, images};
 use m3ae_text::{Encoding, Tokenizer};
 use m3ae_weights::LoadReport;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
-use m3ae_data::ClipTransform;
+use m3ae_image::ClipTransform;
 use m3ae_text::{TextError, Tokenizer};
 use m3ae_weights::{
     ANSWERS_FILE, CONFIG_FILE, Checkpoint, Format, TOKENIZER_FILE, find_config, folder_settings, hyper_parameters,

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use image::RgbImage;
-use m3ae_data::Image;
+use m3ae_image::Image;
 use m3ae_masking::PatchMaskBatch;
 use m3ae_model::{FusionInput, FusionRequest, VisiblePatches};
 use m3ae_random::{Key, Stream};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use burn::prelude::*;
-use m3ae_data::{Image, Layout};
+use m3ae_image::{Image, Layout};
 use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig, Texts};
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};

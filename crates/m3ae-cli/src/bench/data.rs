@@ -7,7 +7,8 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use m3ae_data::{CaptionSample, ClipTransform, DecodeOptions, Loader, LoaderConfig, decode};
+use m3ae_data::{CaptionSample, Loader, LoaderConfig};
+use m3ae_image::{ClipTransform, DecodeOptions, decode};
 use m3ae_phantom::{PhantomConfig, generate};
 use m3ae_text::Tokenizer;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use burn::prelude::Device;
 use m3ae::{Model, OpenOptions};
-use m3ae_data::Crop;
+use m3ae_image::Crop;
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};
 use serde::Serialize;

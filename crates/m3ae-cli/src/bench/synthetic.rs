@@ -1,7 +1,7 @@
 //! Pictures and texts of the synthetic set, by number.
 
 use anyhow::{Context, Result};
-use m3ae_data::{Image, Layout};
+use m3ae_image::{Image, Layout};
 use m3ae_phantom::{MAX_CAPTIONS_PER_IMAGE, MIN_SIDE, Truth, captions, render};
 
 /// A picture of about that side.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use m3ae_data::prepare::SetName;
 use m3ae_eval::{Bootstrap, Evaluation, Finished, read_evaluation};
+use m3ae_prepare::SetName;
 use m3ae_train::{RunConfig, TrainError};
 
 use super::{BenchmarkArgs, Inputs, changes_of};

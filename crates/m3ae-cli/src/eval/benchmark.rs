@@ -1,8 +1,8 @@
 //! Names of benchmarks, splits and protocols.
 
 use clap::ValueEnum;
-use m3ae_data::prepare::SetName;
 use m3ae_eval::Protocol;
+use m3ae_prepare::SetName;
 
 /// What a model can be scored on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

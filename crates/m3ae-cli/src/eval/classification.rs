@@ -9,8 +9,9 @@ use burn::prelude::Device;
 use indicatif::ProgressBar;
 use m3ae::{Model, top_answers};
 use m3ae_data::arrow::LABEL_COLUMNS;
-use m3ae_data::{ClassifiedSample, DecodeOptions, ImageSources, read_classes_arrow};
+use m3ae_data::{ClassifiedSample, ImageSources, read_classes_arrow};
 use m3ae_eval::{AnswerType, Evaluation, Labelled, Prediction, Scores, classification_scores};
+use m3ae_image::DecodeOptions;
 
 use super::job::Job;
 use super::write;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::module::Module;
 use burn::prelude::Device;
-use m3ae_data::prepare::SetName;
 use m3ae_eval::{Bootstrap, Evaluation, Scores};
+use m3ae_prepare::SetName;
 
 use super::benchmark::{Benchmark, ProtocolName, Split};
 use super::{classification, place, protocol, retrieval, vqa};

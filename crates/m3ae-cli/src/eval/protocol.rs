@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use m3ae_data::prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
 use m3ae_eval::Protocol;
+use m3ae_prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
 
 use super::benchmark::{ProtocolName, Split};
 use super::questions::Questions;

@@ -13,8 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 use m3ae::Model;
-use m3ae_data::{CaptionSample, DecodeOptions, ImageSources, read_captions_arrow};
+use m3ae_data::{CaptionSample, ImageSources, read_captions_arrow};
 use m3ae_eval::{Evaluation, ScoreMatrix, Scores, retrieval_scores};
+use m3ae_image::DecodeOptions;
 
 use super::job::Job;
 use super::write;

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, ensure};
 use burn::prelude::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 use m3ae::{Crop, Model, ModelError, draw};
-use m3ae_data::{DecodeOptions, ImageSources, Question};
+use m3ae_data::{ImageSources, Question};
 use m3ae_eval::{
     AnswerType, CALIBRATION_BINS, Case, Confusion, Evaluation, Prediction, Scores, calibration, choose_cases,
     vqa_scores,
 };
+use m3ae_image::DecodeOptions;
 
 use super::benchmark::Split;
 use super::job::Job;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use m3ae_data::prepare::{PrepareOptions, SetName};
+use m3ae_prepare::{PrepareOptions, SetName};
 use m3ae_train::{RunConfig, TaskKind};
 
 use crate::backend::Backend;

@@ -59,7 +59,7 @@ fn what_is_written_is_read_in_any_order() {
     let written = write(&path);
     let bytes = fs::read(&path).unwrap();
     assert_eq!((written.rows, written.bytes), (3, bytes.len() as u64));
-    assert_eq!(written.sha256, write::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes)));
+    assert_eq!(written.sha256, m3ae_files::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes)));
 
     let file = ArrowFile::open(&path).unwrap();
     assert_eq!((file.kind(), file.len(), file.batches()), (Kind::Questions, 3, 1));

@@ -7,10 +7,10 @@ use super::{
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{Field, Schema};
+use m3ae_files::hex;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -176,15 +176,6 @@ impl Drop for Temporary {
         // Best effort: the next run overwrites what stays.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn failed(path: &Path, problem: impl std::fmt::Display) -> ArrowError {

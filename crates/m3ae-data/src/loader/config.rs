@@ -1,6 +1,7 @@
 //! How batches are made.
 
-use crate::{DataError, DecodeOptions, Transform};
+use crate::DataError;
+use m3ae_image::{DecodeOptions, Transform};
 
 /// How batches are made.
 #[derive(Clone, Debug, PartialEq, Eq)]

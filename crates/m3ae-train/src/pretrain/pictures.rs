@@ -4,7 +4,7 @@
 use burn::prelude::*;
 use burn::tensor::TensorReadError;
 use image::{Rgb, RgbImage, imageops};
-use m3ae_data::{MEAN, STD};
+use m3ae_image::{MEAN, STD};
 use m3ae_model::{M3ae, patch_moments, patchify, unpatchify};
 
 /// Gap between pictures, in pixels.

@@ -146,7 +146,7 @@ pub struct DataSection {
     /// Folder of the prepared sets' Arrow files.
     pub prepared: PathBuf,
     /// What is done to training images: `clip`, `clip_resizedcrop` or `clip_randaug`.
-    pub transform: m3ae_data::Transform,
+    pub transform: m3ae_image::Transform,
     /// Stop when more than this share of the samples cannot be used.
     pub max_skipped_share: f64,
     /// Threads that decode images ahead; changes no batch.
@@ -163,7 +163,7 @@ impl Default for DataSection {
             sets: Vec::new(),
             weights: Vec::new(),
             prepared: "data/arrows".into(),
-            transform: m3ae_data::Transform::Clip,
+            transform: m3ae_image::Transform::Clip,
             max_skipped_share: 0.01,
             workers: 1,
             cache_mib: 512,

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use m3ae_data::prepare::{PrepareOptions, SetName, prepare};
 use m3ae_data::{
-    CaptionSample, CaptionSet, DataError, Loader, LoaderConfig, MixtureSource, Question, QuestionSet, Skipped,
-    Transform, arrow::LABEL_COLUMNS, mix, phantom, read_captions_arrow, read_classes_arrow, read_questions_arrow,
-    read_roco, shared_vocabulary,
+    CaptionSample, CaptionSet, Loader, LoaderConfig, MixtureSource, Question, QuestionSet, Skipped,
+    arrow::LABEL_COLUMNS, mix, read_captions_arrow, read_classes_arrow, read_questions_arrow, shared_vocabulary,
 };
+use m3ae_image::Transform;
 use m3ae_model::{HeadsConfig, M3aeConfig};
+use m3ae_prepare::{PrepareError, PrepareOptions, SetName, phantom, prepare, read_roco};
 use m3ae_text::Tokenizer;
 use m3ae_weights::resolve;
 
@@ -188,7 +188,7 @@ fn files(config: &RunConfig, split: &str) -> Result<Vec<PathBuf>, TrainError> {
             let out = config.data.prepared.display();
             let expected =
                 format!("a prepared file of {name}: `cargo xtask prepare {name} --raw <folder> --out {out}`");
-            return Err(DataError::Missing { path, expected }.into());
+            return Err(PrepareError::Missing { path, expected }.into());
         }
     }
     Ok(files)
