@@ -16,7 +16,7 @@
 //! use m3ae_model::{M3aeConfig, Texts};
 //!
 //! let device = Device::default();
-//! let model = M3aeConfig::m3ae_small().init(&device)?;
+//! let model = M3aeConfig::small().init(&device)?;
 //! let image = Tensor::<4>::zeros([1, 3, 64, 64], &device); // normalised as CLIP's images are
 //! let texts = Texts::new(&[[0, 17, 42, 2]], 1, &device); // token ids, padded with 1
 //! let features = model.forward(texts, image);
@@ -25,6 +25,7 @@
 //! ```
 
 mod config;
+mod error;
 mod fusion;
 mod heads;
 mod inputs;
@@ -38,9 +39,10 @@ mod vision;
 mod vision_encoder;
 
 pub use config::{
-    CLIP_HEAD_WIDTH, ClipVisionConfig, ConfigError, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig,
-    TextFamily,
+    CLIP_HEAD_WIDTH, ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, SWIN_STAGES, SwinConfig,
+    TextConfig, TextFamily, VisionConfig,
 };
+pub use error::{ConfigError, MaskingUnsupported};
 pub use fusion::{
     CoAttentionMaps, FusedStates, FusionInput, FusionOutput, FusionRequest, FusionText, Nothing, Pairs, Pooler, Wanted,
 };
@@ -51,12 +53,12 @@ pub use m3ae::M3ae;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};
 pub use swin::{
-    PatchMerging, SWIN_STAGES, SwinBlock, SwinConfig, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage,
-    TimmMerging, WindowAttention, swin_from_timm, swin_ignorable, swin_to_timm,
+    PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage, TimmMerging,
+    WindowAttention, swin_from_timm, swin_ignorable, swin_to_timm,
 };
 pub use text::{
     BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOutput, TextEmbeddings,
     TextEncoder, TextEncoding, TextLayers,
 };
 pub use vision::{ClipAttention, ClipBlock, ClipEncoder, ClipMlp, ClipTransformer, ClipVisual, PatchConv};
-pub use vision_encoder::{ImageEncoding, MaskingUnsupported, VisionEncoder};
+pub use vision_encoder::{ImageEncoding, VisionEncoder};

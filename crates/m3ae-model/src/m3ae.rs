@@ -3,7 +3,8 @@
 use burn::nn::{Embedding, Linear};
 use burn::prelude::*;
 
-use crate::config::{ConfigError, M3aeConfig};
+use crate::config::{M3aeConfig, VisionConfig};
+use crate::error::{ConfigError, MaskingUnsupported};
 use crate::fusion::{CoAttention, FusedStates, FusionInput, FusionOutput, FusionRequest, FusionText, Pooler, Wanted};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::inputs::{Texts, padding_bias};
@@ -11,7 +12,7 @@ use crate::layers::{INIT_STD, Rescale, embedding, linear};
 use crate::mim::MimHead;
 use crate::precision::dense;
 use crate::text::{BertLayer, TextEncoder};
-use crate::vision_encoder::{MaskingUnsupported, VisionEncoder};
+use crate::vision_encoder::VisionEncoder;
 
 /// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
 #[derive(Module, Debug)]
@@ -60,28 +61,28 @@ impl M3aeConfig {
         self.validate()?;
         let width = self.fusion.width;
         let heads = &self.heads;
-        let vision_encoder = match &self.swin {
-            Some(swin) => VisionEncoder::Swin(swin.init(device)?),
-            None => VisionEncoder::Clip(self.vision.init(device)),
+        let vision_encoder = match &self.vision {
+            VisionConfig::Clip(clip) => VisionEncoder::Clip(clip.init(device)),
+            VisionConfig::Swin(swin) => VisionEncoder::Swin(swin.init(device)?),
         };
         let model = M3ae {
             vision_encoder: vision_encoder.clone(),
             language_encoder: self.text.init(device),
             multi_modal_language_proj: linear(self.text.width, width, device),
-            multi_modal_vision_proj: linear(self.image_width(), width, device),
+            multi_modal_vision_proj: linear(self.vision.output_width(), width, device),
             modality_type_embeddings: embedding(2, width, device),
             multi_modal_vision_layers: self.fusion.init_stack(device),
             multi_modal_language_layers: self.fusion.init_stack(device),
             multi_modal_vision_pooler: Pooler::new(width, device),
             multi_modal_language_pooler: Pooler::new(width, device),
             mlm_head: heads.mlm.then(|| MlmHead::new(width, self.text.vocab_size, device)),
-            mim_head: heads.mim.then(|| self.mim.init(width, self.vision.grid(), self.vision.patch_size, device)),
+            mim_head: heads.mim.then(|| self.mim.init(width, self.vision.grid(), self.vision.patch_size(), device)),
             itm_head: heads.itm.then(|| ItmHead::new(width, device)),
             vqa_head: heads.vqa.map(|answers| ClassifierHead::new(width, answers, device)),
             cls_head: heads.cls.map(|classes| ClassifierHead::new(width, classes, device)),
             irtr_head: heads.irtr.then(|| linear(2 * width, 1, device)),
             mim_layer: self.mim.layer.unwrap_or(self.fusion.layers),
-            patch_size: self.vision.patch_size,
+            patch_size: self.vision.patch_size(),
             norm_pix_loss: self.mim.norm_pix_loss,
         };
         if self.initializer_range == INIT_STD {
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn the_base_preset_has_366_million_parameters() {
         // Parameters are lazy: counting them allocates nothing.
-        let model = M3aeConfig::m3ae_base().init(&Device::default()).unwrap();
+        let model = M3aeConfig::base().init(&Device::default()).unwrap();
         let millions = model.num_params() as f64 / 1e6;
         assert!((365.0..367.5).contains(&millions), "{millions}");
     }

@@ -11,7 +11,6 @@
 //! shares; [`swin_from_timm`] maps today's timm names to them.
 
 mod block;
-mod config;
 mod merge;
 mod names;
 #[cfg(test)]
@@ -21,12 +20,12 @@ mod window;
 use burn::prelude::*;
 
 pub use block::{SwinBlock, SwinMlp, SwinStage};
-pub use config::{SWIN_STAGES, SwinConfig};
 pub use merge::PatchMerging;
 pub use names::{TimmMerging, swin_from_timm, swin_ignorable, swin_to_timm};
 pub use window::WindowAttention;
 
-use crate::config::ConfigError;
+use crate::config::{SWIN_STAGES, SwinConfig};
+use crate::error::ConfigError;
 use crate::layers::{LayerNorm, NORM_EPSILON};
 use crate::vision::PatchConv;
 

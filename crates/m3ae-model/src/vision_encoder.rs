@@ -2,8 +2,8 @@
 
 use burn::module::{Content, Devices, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
 use burn::prelude::*;
-use thiserror::Error;
 
+use crate::error::MaskingUnsupported;
 use crate::swin::SwinEncoder;
 use crate::vision::ClipEncoder;
 
@@ -19,11 +19,6 @@ pub struct ImageEncoding {
     /// The encoding. CLIP: after `ln_post`, `[B, 1+K, Dv]`. Swin: the last stage's tokens after the norm, `[B, n, Dv]`.
     pub features: Tensor<3>,
 }
-
-/// Patches were to be left out of an image, and the model's vision encoder cannot do that.
-#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
-#[error("Swin encodes whole images only: it cannot leave patches out, and masked image modelling needs a CLIP encoder")]
-pub struct MaskingUnsupported;
 
 /// The vision encoder of M3AE. Its variants add nothing to parameter paths, so both have the reference's names:
 /// `vision_encoder.visual.conv1.weight` and `vision_encoder.patch_embed.proj.weight`.

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use m3ae_model::{ClipEncoder, ClipVisionConfig, ConfigError, M3aeConfig, VisionEncoder};
+use m3ae_model::{ClipEncoder, ClipVisionConfig, ConfigError, VisionConfig, VisionEncoder};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
@@ -211,7 +211,7 @@ pub(crate) fn image_size(checkpoint: &Checkpoint) -> Option<usize> {
 }
 
 fn checked(vision: &ClipVisionConfig) -> Result<(), ConfigError> {
-    M3aeConfig { vision: vision.clone(), ..M3aeConfig::m3ae_base() }.validate()
+    VisionConfig::from(vision.clone()).validate()
 }
 
 #[cfg(test)]

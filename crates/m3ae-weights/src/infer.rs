@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig, VisionConfig};
 
 use crate::checkpoint::{Checkpoint, Format};
 use crate::error::WeightsError;
@@ -124,10 +124,9 @@ pub fn infer_config(
     text: &HfTextConfig,
 ) -> Result<M3aeConfig, WeightsError> {
     let shapes = Shapes(checkpoint);
-    let swin = swin::infer(&shapes, "vision_encoder.")?.map(|swin| swin.with_image_size(settings.image_size));
-    let vision = match swin {
-        Some(_) => ClipVisionConfig::new().with_image_size(settings.image_size),
-        None => clip_config(&shapes, settings.image_size)?,
+    let vision = match swin::infer(&shapes, "vision_encoder.")? {
+        Some(swin) => VisionConfig::Swin(swin.with_image_size(settings.image_size)),
+        None => clip_config(&shapes, settings.image_size)?.into(),
     };
     let text = text_config(&shapes, "language_encoder.", text)?;
 
@@ -163,7 +162,7 @@ pub fn infer_config(
         .with_vqa(classes("vqa_head.")?)
         .with_cls(classes("cls_head.")?)
         .with_irtr(shapes.has("irtr_head."));
-    let config = M3aeConfig::new(vision, text, fusion, mim, heads).with_swin(swin);
+    let config = M3aeConfig::new(vision, text, fusion, mim, heads);
     config.validate()?;
     check_size(&checkpoint.path, &config)?;
     Ok(config)
@@ -172,16 +171,18 @@ pub fn infer_config(
 /// Refuses configurations that would take memory without any weights behind them: a position table beyond
 /// [`MAX_POSITIONS`], or absurdly many layers.
 pub(crate) fn check_size(path: &Path, config: &M3aeConfig) -> Result<(), WeightsError> {
-    let width = config.vision.width.max(config.mim.width);
-    let (grid, layers) = (config.vision.grid(), config.fusion.layers.max(config.mim.layers));
+    let (size, vision_layers, vision_width) = match &config.vision {
+        VisionConfig::Clip(clip) => (clip.image_size, clip.layers, clip.width),
+        VisionConfig::Swin(swin) => (swin.image_size, swin.depths.into_iter().max().unwrap_or(0), swin.width),
+    };
+    let width = vision_width.max(config.mim.width);
+    let grid = config.vision.grid();
     let positions = grid.checked_mul(grid).and_then(|patches| patches.checked_add(1)?.checked_mul(width));
     if positions.is_none_or(|positions| positions > MAX_POSITIONS) {
-        let size = config.vision.image_size;
         let problem = format!("images of {size} pixels with tokens {width} wide make too large a position table");
         return Err(WeightsError::NotM3ae { path: path.to_owned(), problem });
     }
-    let depths = config.swin.as_ref().map_or(0, |swin| swin.depths.into_iter().max().unwrap_or(0));
-    let layers = layers.max(config.vision.layers).max(config.text.layers).max(depths);
+    let layers = config.fusion.layers.max(config.mim.layers).max(vision_layers).max(config.text.layers);
     if layers > MAX_LAYERS {
         let problem = format!("{layers} layers are too many; {MAX_LAYERS} are accepted");
         return Err(WeightsError::NotM3ae { path: path.to_owned(), problem });

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::DType;
-use m3ae_model::{ClipVisionConfig, M3aeConfig, SwinConfig, TextConfig, TextFamily};
+use m3ae_model::{ClipVisionConfig, M3aeConfig, SwinConfig, TextConfig, TextFamily, VisionConfig};
 
 use crate::checkpoint::{Checkpoint, Format};
 use crate::error::WeightsError;
@@ -177,10 +177,10 @@ impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::M3ae(config) => {
-                let M3aeConfig { vision, swin, text, fusion, .. } = config.as_ref();
-                match swin {
-                    Some(swin) => swin_line(f, swin)?,
-                    None => vision_line(f, vision)?,
+                let M3aeConfig { vision, text, fusion, .. } = config.as_ref();
+                match vision {
+                    VisionConfig::Clip(clip) => vision_line(f, clip)?,
+                    VisionConfig::Swin(swin) => swin_line(f, swin)?,
                 }
                 text_line(f, text)?;
                 let (layers, width, heads) = (fusion.layers, fusion.width, fusion.heads);

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn linear_weights_are_listed_as_pytorch_stores_them() {
-        let model = M3aeConfig::m3ae_base().init(&Device::default()).unwrap();
+        let model = M3aeConfig::base().init(&Device::default()).unwrap();
         let targets = targets(&model);
         let fc = &targets["vision_encoder.visual.transformer.resblocks.0.mlp.c_fc.weight"];
         assert_eq!((fc.shape.as_slice(), fc.transposed), (&[3072, 768][..], true));

@@ -62,7 +62,7 @@ pub fn load_text(encoder: &mut TextEncoder, checkpoint: &Checkpoint) -> Result<L
 pub fn infer_text_config(checkpoint: &Checkpoint, settings: &HfTextConfig) -> Result<TextConfig, WeightsError> {
     let prefix = prefix(checkpoint).ok_or_else(|| not_text(checkpoint))?;
     let text = text_config(&Shapes(checkpoint), prefix, settings)?;
-    M3aeConfig { text: text.clone(), ..M3aeConfig::m3ae_base() }.validate()?;
+    M3aeConfig { text: text.clone(), ..M3aeConfig::base() }.validate()?;
     Ok(text)
 }
 

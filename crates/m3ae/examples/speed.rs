@@ -22,9 +22,9 @@ fn model(side: usize, heads: HeadsConfig, device: &Device) -> Result<Model, Box<
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("model");
     Tokenizer::train(QUESTIONS, 300)?.save(folder.path())?;
-    let mut config = M3aeConfig::m3ae_base();
+    let mut config = M3aeConfig::base();
     config.heads = heads;
-    config.vision.image_size = side;
+    config.vision = config.vision.at(side);
     let answers = config.heads.vqa.map(|classes| (0..classes).map(|class| format!("answer {class}")).collect());
     let extras = Extras { tokenizer: Some(folder.path().to_owned()), answers, max_length: Some(40) };
     export_folder(&config.init(device)?, &config, &extras, &path)?;

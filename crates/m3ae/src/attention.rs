@@ -40,7 +40,7 @@ impl Model {
             let (first, count) = if length > 2 { (1, length - 2) } else { (0, length) };
             let mean = last.narrow(2, first, count).reshape([heads * count, tokens]).mean_dim(0); // [1, 1+N]
             let weights: Vec<f32> = mean.try_into_vec_as()?;
-            let class = usize::from(self.config.swin.is_none());
+            let class = usize::from(self.config.vision.class_token());
             let weights = weights[class.min(weights.len())..].to_vec();
             if weights.iter().any(|weight| !weight.is_finite()) {
                 return Err(ModelError::NotFinite { what: "attention" });

@@ -25,9 +25,9 @@ impl Model {
         for batch in images.chunks(self.batch_size) {
             let crops = batch.iter().map(|image| self.crop(image)).collect::<Result<Vec<_>, _>>()?;
             let tokens = self.network.encode_image(self.pixels(&crops)); // [n, 1+N, Dv]
-            let pooled = match self.config.swin {
-                None => tokens.narrow(1, 0, 1),
-                Some(_) => tokens.mean_dim(1),
+            let pooled = match self.config.vision.class_token() {
+                true => tokens.narrow(1, 0, 1),
+                false => tokens.mean_dim(1),
             };
             rows.extend(read_rows(pooled.squeeze_dim::<2>(1), "image features")?);
         }

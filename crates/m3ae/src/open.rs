@@ -57,7 +57,8 @@ impl OpenOptions {
         self
     }
 
-    /// Image side S in pixels, with CLIP's position table resized to it. By default what the model was trained with.
+    /// Image side S in pixels, with CLIP's position table resized to it, or Swin's windows and their bias tables. By default what
+    /// the model was trained with.
     #[must_use]
     pub fn image_size(mut self, side: Option<usize>) -> Self {
         self.image_size = side;
@@ -97,10 +98,7 @@ impl OpenOptions {
             None => find_config(&checkpoint)?,
         };
         if let Some(side) = self.image_size {
-            config.vision.image_size = side;
-            if let Some(swin) = &mut config.swin {
-                swin.image_size = side;
-            }
+            config.vision = config.vision.at(side);
         }
         // Random weights that are about to be replaced need not be drawn for gradients.
         let device = device.clone().inner();
@@ -130,7 +128,7 @@ impl OpenOptions {
             return Err(TextError::MaxLength { given: max_length }.into());
         }
         Ok(Model {
-            transform: ClipTransform::new(config.vision.image_size)?,
+            transform: ClipTransform::new(config.vision.image_size())?,
             batch_size: self.batch_size.unwrap_or(BATCH_SIZE).max(1),
             path: model,
             network,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn::prelude::*;
 use m3ae_image::{Image, Layout};
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig, Texts};
+use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, SwinConfig, TextConfig, Texts};
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};
 
@@ -30,10 +30,15 @@ fn config(tokens: usize) -> M3aeConfig {
 
 /// A model folder in a temporary folder.
 fn exported() -> (tempfile::TempDir, PathBuf) {
+    exported_with(|config| config)
+}
+
+/// The same with a changed configuration.
+fn exported_with(change: impl Fn(M3aeConfig) -> M3aeConfig) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = Tokenizer::train(["is there an effusion", "which plane is this"], 300).unwrap();
     tokenizer.save(&folder.path().join("tokenizer")).unwrap();
-    let config = config(tokenizer.vocab_size());
+    let config = change(config(tokenizer.vocab_size()));
     let device = Device::default();
     device.seed(5);
     let model = config.init(&device).unwrap();
@@ -52,6 +57,20 @@ fn open(path: &std::path::Path) -> Model {
 fn image(shade: u8) -> Image {
     let pixels = (0..40 * 30).map(|i| ((i * 7) % 200) as u8 ^ shade).collect();
     Image::new(40, 30, Layout::Grey, pixels).unwrap()
+}
+
+#[test]
+fn a_model_with_swin_opens_at_another_image_size() {
+    let (_folder, path) = exported_with(|config| {
+        let swin = SwinConfig::new().with_width(8).with_depths([1, 2, 1, 1]).with_heads([1, 2, 2, 4]).at(64);
+        M3aeConfig { heads: HeadsConfig { mim: false, ..config.heads.clone() }, ..config }.with_vision(swin)
+    });
+    let larger = OpenOptions::new().image_size(Some(96)).open(path.to_str().unwrap(), &Device::default()).unwrap();
+    assert_eq!(larger.config().vision.swin().map(|swin| (swin.image_size, swin.window)), Some((96, 3)));
+    // Every stage's bias tables follow the window's side.
+    assert!(!larger.load_report().resized.is_empty());
+    assert_eq!(larger.answer(&image(1), "which plane", 4).unwrap().top.len(), 4);
+    assert_eq!(open(&path).config().vision.image_size(), 64);
 }
 
 #[test]

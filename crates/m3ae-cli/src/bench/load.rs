@@ -89,7 +89,7 @@ pub fn run(args: &LoadArgs, backend: Backend) -> Result<ExitCode> {
 
 /// A model folder with initial weights.
 fn write(folder: &Path, small: bool, device: &Device) -> Result<PathBuf> {
-    let config = if small { M3aeConfig::m3ae_small() } else { M3aeConfig::m3ae_base() };
+    let config = if small { M3aeConfig::small() } else { M3aeConfig::base() };
     export_folder(&config.init(device)?, &config, &Extras::default(), folder)?;
     Ok(folder.to_owned())
 }

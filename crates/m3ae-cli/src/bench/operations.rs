@@ -7,7 +7,7 @@
 use std::iter::Sum;
 use std::ops::{Add, Mul};
 
-use m3ae_model::{FusionConfig, M3aeConfig, TextConfig};
+use m3ae_model::{ClipVisionConfig, FusionConfig, M3aeConfig, TextConfig};
 use serde::Serialize;
 
 /// Multiply-adds of products.
@@ -64,8 +64,7 @@ fn blocks(layers: usize, batch: usize, tokens: usize, width: usize) -> Products 
 }
 
 /// CLIP's vision encoder on `images`, of whose patches it reads `visible`, and the class token; all are embedded.
-pub fn vision(config: &M3aeConfig, images: usize, visible: usize) -> Products {
-    let clip = &config.vision;
+pub fn vision(clip: &ClipVisionConfig, images: usize, visible: usize) -> Products {
     let embedding = linear(images * clip.patches(), 3 * clip.patch_size * clip.patch_size, clip.width);
     // Pixels need no gradient.
     let embedding = Products { backward: embedding.forward, ..embedding };
@@ -85,7 +84,7 @@ pub fn text(config: &TextConfig, texts: usize, length: usize) -> Products {
 /// Both encodings' way into the fusion's space, for so many tokens.
 pub fn projections(config: &M3aeConfig, text_tokens: usize, image_tokens: usize) -> Products {
     linear(text_tokens, config.text.width, config.fusion.width)
-        + linear(image_tokens, config.image_width(), config.fusion.width)
+        + linear(image_tokens, config.vision.output_width(), config.fusion.width)
 }
 
 /// Pairs in the fusion: how many, and of how many tokens.
@@ -139,7 +138,7 @@ pub fn mlm_head(config: &M3aeConfig, tokens: usize) -> Products {
 
 /// Masked image modelling's decoder on `images` with so many visible patches.
 pub fn mim_head(config: &M3aeConfig, images: usize, visible: usize) -> Products {
-    let (decoder, patches, side) = (&config.mim, config.vision.patches(), config.vision.patch_size);
+    let (decoder, patches, side) = (&config.mim, config.vision.patches(), config.vision.patch_size());
     linear(images * (1 + visible), config.fusion.width, decoder.width)
         + blocks(decoder.layers, images, 1 + patches, decoder.width)
         + linear(images * patches, decoder.width, 3 * side * side)
@@ -175,7 +174,7 @@ mod tests {
     /// A single token meets every entry of every matrix once, and in each attention itself alone, twice.
     #[test]
     fn one_token_meets_each_weight_once() {
-        let config = M3aeConfig::m3ae_small();
+        let config = M3aeConfig::small();
         let model = config.init(&Device::default()).unwrap();
         let one = Pairs { count: 1, text: 1, image: 1 };
         let (text_width, width) = (config.text.width as u64, config.fusion.width as u64);
@@ -190,10 +189,10 @@ mod tests {
         let poolers = entries(&model.multi_modal_language_pooler) + entries(&model.multi_modal_vision_pooler);
         assert_eq!(fusion_of_pairs(&config.fusion, one).forward, fused.forward + poolers);
 
-        let clip = &config.vision;
+        let clip = config.vision.clip().unwrap();
         let blocks = entries(&model.vision_encoder.clip().unwrap().visual.transformer);
         let embedding = (clip.patches() * 3 * clip.patch_size * clip.patch_size * clip.width) as u64;
-        let seen = vision(&config, 1, 0);
+        let seen = vision(clip, 1, 0);
         assert_eq!(seen.forward, embedding + blocks + 2 * (clip.width * clip.layers) as u64);
         assert_eq!(seen.backward, 2 * seen.forward - embedding);
 
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn attention_grows_with_both_lengths_and_the_decoder_reads_every_patch() {
         assert_eq!(attention(2, 3, 5, 8), Products { forward: 2 * 2 * 3 * 5 * 8, backward: 4 * 2 * 3 * 5 * 8 });
-        let config = M3aeConfig::m3ae_small();
+        let config = M3aeConfig::small();
         let (patches, width) = (config.vision.patches(), config.mim.width);
         let decoder = mim_head(&config, 2, 16);
         let outside = 2 * (17 * config.fusion.width * width + patches * width * 3 * 8 * 8);

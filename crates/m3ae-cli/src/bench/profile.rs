@@ -156,7 +156,7 @@ fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Resu
         })?;
         say_error!("step {step} of {steps}");
     }
-    let [of_text, of_vision, of_fusion, of_heads] = counted(config, size, &batch, model.mim_layer());
+    let [of_text, of_vision, of_fusion, of_heads] = counted(config, size, &batch, model.mim_layer())?;
     let none = Products::default();
     let parts = vec![
         text.part("text encoder", of_text),
@@ -176,7 +176,8 @@ fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Multiply-adds of text encoder, vision encoder, fusion and heads, as [`stages`] run them.
-fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: usize) -> [Products; 4] {
+fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: usize) -> Result<[Products; 4]> {
+    let clip = config.vision.clip().context("only models with CLIP's vision encoder are counted")?;
     let ([torn, ..], [masked]) = (batch.itm.false_image.dims(), batch.mlm.positions.dims());
     let ([_, visible], patches) = (batch.visible.ids_keep.dims(), config.vision.patches());
     let (count, length) = (size.batch, size.text);
@@ -193,14 +194,14 @@ fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: us
         operations::pooled(&config.fusion, pairs(count, patches)),
         early,
     ];
-    [
+    Ok([
         operations::text(&config.text, 2 * count, length),
-        operations::vision(config, count + torn, patches) + operations::vision(config, count, visible),
+        operations::vision(clip, count + torn, patches) + operations::vision(clip, count, visible),
         fusion.into_iter().sum(),
         operations::mlm_head(config, masked)
             + operations::mim_head(config, count, visible)
             + operations::itm_head(config, count),
-    ]
+    ])
 }
 
 fn table(measured: &Measured) -> String {

@@ -87,7 +87,7 @@ pub fn run(args: &RetrievalArgs, backend: Backend) -> Result<ExitCode> {
         Some(checkpoint) => args.options.open(checkpoint, &device)?.model,
         None => random(args, &texts, &device)?,
     };
-    let pictures = (0..args.images).map(|number| picture(number, model.config().vision.image_size));
+    let pictures = (0..args.images).map(|number| picture(number, model.config().vision.image_size()));
     let crops = pictures.map(|image| Ok(model.crop(&image?)?)).collect::<Result<Vec<Crop>>>()?;
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let pairs: Vec<(usize, usize)> = (0..args.full_pairs).map(|number| pair(number, args)).collect();
@@ -106,7 +106,7 @@ pub fn run(args: &RetrievalArgs, backend: Backend) -> Result<ExitCode> {
             args.images,
             args.texts,
             lengths.iter().max().copied().unwrap_or(0),
-            model.config().vision.image_size,
+            model.config().vision.image_size(),
             model.batch_size(),
             backend.name()
         ),
@@ -176,11 +176,11 @@ fn compare(sides: &[Side<Scored>], pairs: &[(usize, usize)], texts: usize) -> Re
 /// How much faster the multiply-adds of matrix products allow it to be; padding is not looked at.
 fn limit(model: &Model, crops: &[Crop], lengths: &[usize]) -> Option<f64> {
     let config = model.config();
-    let clip = config.swin.is_none().then_some(&config.vision)?;
+    let clip = config.vision.clip()?;
     let (images, texts) = (crops.len(), lengths.len());
     let tokens = 1 + clip.patches();
     let of_images =
-        operations::vision(config, images, clip.patches()) + operations::projections(config, 0, images * tokens);
+        operations::vision(clip, images, clip.patches()) + operations::projections(config, 0, images * tokens);
     let of_texts = lengths
         .iter()
         .map(|&length| operations::text(&config.text, 1, length) + operations::projections(config, length, 0))

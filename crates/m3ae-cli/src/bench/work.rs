@@ -99,7 +99,7 @@ impl Size {
     /// # Errors
     /// No model reads images or texts of these sizes.
     pub fn model(&self, kind: Kind) -> Result<M3aeConfig> {
-        let mut config = M3aeConfig::m3ae_base();
+        let mut config = M3aeConfig::base();
         if self.small {
             config = M3aeConfig::new(
                 ClipVisionConfig::new().with_width(192).with_layers(6),
@@ -109,11 +109,11 @@ impl Size {
                 HeadsConfig::new(),
             );
         }
-        config.vision.image_size = self.image;
+        config.vision = config.vision.at(self.image);
         if !kind.pretrains() {
             config.heads = HeadsConfig::new().with_mlm(false).with_mim(false).with_itm(false).with_vqa(Some(ANSWERS));
         }
-        let (patch, longest) = (config.vision.patch_size, config.text.max_length());
+        let (patch, longest) = (config.vision.patch_size(), config.text.max_length());
         ensure!(self.batch > 0 && self.text > 0, "--batch and --text are at least 1");
         ensure!(
             self.image >= patch && self.image.is_multiple_of(patch),

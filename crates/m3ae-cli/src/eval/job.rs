@@ -75,7 +75,7 @@ impl Job {
         say!(
             "{}: {parameters:.1} M parameters, images of {} pixels, texts of {} tokens at most, loaded in {:.2} s",
             opened.model.path().display(),
-            opened.model.config().vision.image_size,
+            opened.model.config().vision.image_size(),
             opened.model.max_length(),
             opened.took.as_secs_f64()
         );
@@ -108,7 +108,7 @@ impl Job {
             ("weights", files::hash(model.path())?.to_hex().to_string()),
             ("data", files::hash(data)?.to_hex().to_string()),
             ("tokenizer", model.tokenizer().hash()),
-            ("image_size", model.config().vision.image_size.to_string()),
+            ("image_size", model.config().vision.image_size().to_string()),
             ("max_length", model.max_length().to_string()),
         ];
         inputs.extend(own.into_iter().chain(more.iter().cloned()).map(|(name, value)| (name.to_owned(), value)));

@@ -147,7 +147,7 @@ fn identity(model: &Model, candidates: &Candidates<'_>) -> Result<blake3::Hash> 
     let mut hasher = blake3::Hasher::new();
     hasher.update(files::hash(model.path())?.as_bytes());
     hasher.update(model.tokenizer().hash().as_bytes());
-    let sizes = [model.config().vision.image_size, model.max_length(), candidates.images.len()];
+    let sizes = [model.config().vision.image_size(), model.max_length(), candidates.images.len()];
     sizes.iter().for_each(|&size| {
         hasher.update(&(size as u64).to_le_bytes());
     });

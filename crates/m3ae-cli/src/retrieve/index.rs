@@ -33,7 +33,7 @@ impl Index {
     /// Encodes the images that are not in the cache yet. What is no readable image is left out with a notice.
     pub fn open(cache: &Path, model: &Model, paths: &[PathBuf]) -> Result<Self> {
         let weights = files::hash(model.path())?.to_hex();
-        let folder = cache.join(format!("{}-{}", &weights[..32], model.config().vision.image_size));
+        let folder = cache.join(format!("{}-{}", &weights[..32], model.config().vision.image_size()));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let bar = ProgressBar::new(paths.len() as u64);
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);

@@ -4,17 +4,25 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 
 use super::{FusionInput, FusionRequest, FusionText};
-use crate::config::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use crate::config::{
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, SwinConfig, TextConfig, VisionConfig,
+};
 use crate::inputs::padding_bias;
 use crate::m3ae::M3ae;
-use crate::swin::SwinConfig;
 
 /// Three layers of width 24.
 fn model(swin: bool) -> M3ae {
     let device = Device::default();
     device.seed(4);
+    let clip = ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(1);
+    let encoder = SwinConfig::new()
+        .with_image_size(32)
+        .with_width(8)
+        .with_depths([1, 1, 1, 1])
+        .with_heads([1, 2, 2, 4])
+        .with_window(1);
     let config = M3aeConfig::new(
-        ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(1),
+        if swin { VisionConfig::Swin(encoder) } else { VisionConfig::Clip(clip) },
         TextConfig::new()
             .with_vocab_size(50)
             .with_width(16)
@@ -26,13 +34,7 @@ fn model(swin: bool) -> M3ae {
         MimConfig::new().with_width(16).with_layers(1).with_heads(2).with_layer(Some(1)),
         HeadsConfig::new().with_mim(false),
     );
-    let encoder = SwinConfig::new()
-        .with_image_size(32)
-        .with_width(8)
-        .with_depths([1, 1, 1, 1])
-        .with_heads([1, 2, 2, 4])
-        .with_window(1);
-    config.with_initializer_range(0.2).with_swin(swin.then_some(encoder)).init(&device).unwrap()
+    config.with_initializer_range(0.2).init(&device).unwrap()
 }
 
 /// Four pairs, two of whose texts are padded.

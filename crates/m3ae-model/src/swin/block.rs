@@ -4,9 +4,9 @@ use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
-use super::config::{SWIN_STAGES, SwinConfig};
 use super::merge::PatchMerging;
 use super::window::{WindowAttention, Windows};
+use crate::config::{SWIN_STAGES, SwinConfig};
 use crate::layers::{LayerNorm, NORM_EPSILON, linear};
 use crate::precision::dense;
 

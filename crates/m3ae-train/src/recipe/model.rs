@@ -1,6 +1,6 @@
 //! The recipe's model: a preset's or a checkpoint's sizes, with changes.
 
-use m3ae_model::{HeadsConfig, M3aeConfig, TextFamily};
+use m3ae_model::{HeadsConfig, M3aeConfig, TextFamily, VisionConfig};
 use m3ae_text::{Family, Tokenizer};
 use m3ae_weights::{Checkpoint, find_config, resolve};
 
@@ -17,10 +17,14 @@ impl RunConfig {
         let section = &self.model;
         let mut config = self.base()?;
         let replace = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
-        replace(&mut config.vision.image_size, section.image_size);
-        replace(&mut config.vision.patch_size, section.patch_size);
-        replace(&mut config.vision.width, section.vision_width);
-        replace(&mut config.vision.layers, section.vision_layers);
+        if let Some(side) = section.image_size {
+            config.vision = config.vision.at(side);
+        }
+        if let VisionConfig::Clip(clip) = &mut config.vision {
+            replace(&mut clip.patch_size, section.patch_size);
+            replace(&mut clip.width, section.vision_width);
+            replace(&mut clip.layers, section.vision_layers);
+        }
         replace(&mut config.text.width, section.text_width);
         replace(&mut config.text.layers, section.text_layers);
         replace(&mut config.text.heads, section.text_heads);
@@ -41,7 +45,7 @@ impl RunConfig {
             (config.text.dropout, config.fusion.dropout) = (dropout, dropout);
         }
         config.heads = heads;
-        config.heads.mim &= config.swin.is_none();
+        config.heads.mim &= config.vision.clip().is_some();
         match self.sizes_from() {
             Some(name) if config.text.vocab_size != tokenizer.vocab_size() => {
                 let problem = format!(

@@ -85,17 +85,17 @@ impl Setup {
         let sizes = config.model_config(&tokenizer, no_heads)?.vision;
         let pad_id = tokenizer.specials().pad;
         let task: Box<dyn Task> = match (config.task.kind, source.labels) {
-            (TaskKind::Retrieval, _) => Box::new(Retrieval::new(pad_id, sizes.image_size)),
+            (TaskKind::Retrieval, _) => Box::new(Retrieval::new(pad_id, sizes.image_size())),
             (_, Labels::Questions { questions, answers }) => {
-                Box::new(QuestionAnswering::new(&questions, answers, pad_id, sizes.image_size))
+                Box::new(QuestionAnswering::new(&questions, answers, pad_id, sizes.image_size()))
             }
             (_, Labels::Classes { labels, classes }) => {
-                Box::new(Classification::new(labels, classes, pad_id, sizes.image_size))
+                Box::new(Classification::new(labels, classes, pad_id, sizes.image_size()))
             }
             (_, Labels::None) => {
                 let batcher = BatcherConfig {
                     seed: config.run.seed,
-                    image_size: sizes.image_size,
+                    image_size: sizes.image_size(),
                     patches: sizes.patches(),
                     mask_ratio: config.masking.image_ratio,
                     text: config.text_mask(),
@@ -105,7 +105,7 @@ impl Setup {
         };
         let model = config.model_config(&tokenizer, task.heads())?;
 
-        let training = loader_config(config, sizes.image_size);
+        let training = loader_config(config, sizes.image_size());
         let train = Loader::new(&source.train, &tokenizer, &training)?;
         if train.batches() == 0 {
             let (samples, batch_size) = (train.len(), config.train.batch_size);

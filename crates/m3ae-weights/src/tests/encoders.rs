@@ -263,8 +263,7 @@ fn a_model_with_swin_tells_its_configuration() {
     let path = folder.path().join("model.safetensors");
     let mut expected = config();
     expected.heads.mim = false;
-    expected.vision.image_size = 64;
-    expected.swin = Some(swin().0);
+    expected.vision = swin().0.into();
     let weights = state(&expected.init(&Device::default()).unwrap());
     craft::write_state(&path, &weights);
     let checkpoint = Checkpoint::open(&path).unwrap();
@@ -280,7 +279,7 @@ fn a_model_with_swin_tells_its_configuration() {
     };
     let text = HfTextConfig { num_attention_heads: 2, ..HfTextConfig::well_known("roberta-base").unwrap() };
     let config = crate::infer_config(&checkpoint, &settings, &text).unwrap();
-    assert_eq!((&config.swin, &config.text, &config.heads), (&expected.swin, &expected.text, &expected.heads));
+    assert_eq!((&config.vision, &config.text, &config.heads), (&expected.vision, &expected.text, &expected.heads));
     let mut model = config.init(&Device::default()).unwrap();
     crate::load(&mut model, &checkpoint).unwrap();
     assert_eq!(state(&model), weights);

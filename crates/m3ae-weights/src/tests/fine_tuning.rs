@@ -89,7 +89,7 @@ fn the_retrieval_head_starts_from_the_matched_logit() {
 fn another_image_size_resizes_positions_and_recomputes_the_decoders() {
     let (_folder, checkpoint, weights) = stored(&full()); // 32 px, patches of 8: grid 4
     let mut config = full();
-    config.vision.image_size = 48;
+    config.vision = config.vision.at(48);
     let mut model = config.init(&Device::default()).unwrap();
     let before = state(&model);
     let report = load(&mut model, &checkpoint).unwrap();
@@ -108,7 +108,7 @@ fn another_image_size_resizes_positions_and_recomputes_the_decoders() {
 fn another_patch_size_is_an_error() {
     let (_folder, checkpoint, _) = stored(&full());
     let mut config = full();
-    config.vision.patch_size = 16;
+    config.vision = config.vision.clip().unwrap().clone().with_patch_size(16).into();
     let mut model = config.init(&Device::default()).unwrap();
     let error = load(&mut model, &checkpoint).unwrap_err().to_string();
     assert!(

@@ -136,7 +136,7 @@ fn text_layers_follow_from_the_hugging_face_folders() {
 fn a_published_checkpoint_tells_its_own_configuration() {
     let Some(path) = golden("vqa_rad_small/m3ae_vqa_rad_small.ckpt") else { return };
     let (config, _) = published(&path);
-    assert_eq!((config.vision.image_size, config.vision.layers, config.fusion.heads), (128, 5, 6));
+    assert_eq!((config.vision.image_size(), config.vision.clip().unwrap().layers, config.fusion.heads), (128, 5, 6));
     assert_eq!((config.text.vocab_size, config.heads.vqa, config.heads.mlm), (50265, Some(498), false));
     let info = info(&path).unwrap();
     assert_eq!((info.kind, info.format), (Kind::M3ae, Format::Lightning));
@@ -181,7 +181,7 @@ fn a_larger_image_size_loads_with_resized_positions() {
     let Some(folder) = golden("tiny") else { return };
     let checkpoint = Checkpoint::open(&folder.join("m3ae.ckpt")).unwrap();
     let mut config = find_config(&checkpoint).unwrap();
-    config.vision.image_size = 96;
+    config.vision = config.vision.at(96);
     let mut model = config.init(&Device::default()).unwrap();
     let report = load(&mut model, &checkpoint).unwrap();
     assert_eq!(report.resized.iter().map(|resized| (resized.from, resized.to)).collect::<Vec<_>>(), [(4, 6)]);

@@ -24,7 +24,7 @@ pub struct Product {
 
 /// Rates of products as a block of the vision encoder makes them, forward and for a weight's gradient.
 pub fn measure(config: &M3aeConfig, size: Size, device: &Device) -> Result<Vec<Product>> {
-    let (rows, width) = (size.batch * (1 + config.vision.patches()), config.vision.width);
+    let (rows, width) = (size.batch * (1 + config.vision.patches()), config.vision.output_width());
     let shapes = [(rows, width, 4 * width), (rows, 4 * width, width), (width, rows, 4 * width), (rows, width, width)];
     let product = |(m, k, n): (usize, usize, usize)| {
         let random = |shape: [usize; 2]| {

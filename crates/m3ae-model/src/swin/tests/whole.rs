@@ -7,12 +7,14 @@ use burn::tensor::{Distribution, Gradients};
 
 use super::loops::{self, Dense, Grid, Norm};
 use super::{assert_close, numbers, random, shake, shake_block, shake_norm};
-use crate::config::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig};
+use crate::config::{
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, SWIN_STAGES, SwinConfig, TextConfig,
+};
+use crate::error::MaskingUnsupported;
 use crate::fusion::{FusionInput, FusionRequest, FusionText};
 use crate::inputs::Texts;
 use crate::m3ae::M3ae;
-use crate::swin::{SWIN_STAGES, SwinConfig, SwinEncoder, TimmMerging, swin_from_timm, swin_to_timm};
-use crate::vision_encoder::MaskingUnsupported;
+use crate::swin::{SwinEncoder, TimmMerging, swin_from_timm, swin_to_timm};
 
 /// Grids 16, 8, 4, 2 with windows of 4: two stages shift, one is exactly one window, one is smaller than a window.
 fn tiny() -> SwinConfig {
@@ -29,13 +31,18 @@ fn tiny() -> SwinConfig {
 fn tiny_model() -> M3aeConfig {
     let text = TextConfig::new().with_vocab_size(50).with_width(16).with_layers(1).with_heads(2).with_intermediate(32);
     M3aeConfig::new(
-        ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(1),
+        tiny(),
         text.with_max_positions(20),
         FusionConfig::new().with_width(24).with_heads(4).with_layers(2),
         MimConfig::new().with_layer(None),
         HeadsConfig::new().with_mim(false).with_vqa(Some(7)),
     )
-    .with_swin(Some(tiny()))
+}
+
+/// The same model with CLIP's transformer.
+fn clip_model() -> M3aeConfig {
+    let clip = ClipVisionConfig::new().with_image_size(32).with_patch_size(8).with_width(64).with_layers(1);
+    tiny_model().with_vision(clip)
 }
 
 fn shaken(config: &SwinConfig) -> SwinEncoder {
@@ -191,7 +198,7 @@ fn both_encoders_have_the_references_paths_in_the_model() {
             swin_to_timm(path.strip_prefix("vision_encoder.").unwrap(), TimmMerging::EndsStage).is_some()
         })
     );
-    let clip = tiny_model().with_swin(None).init(&Device::default()).unwrap();
+    let clip = clip_model().init(&Device::default()).unwrap();
     assert!(vision_paths(&clip).iter().all(|path| path.starts_with("vision_encoder.visual.")));
     assert!(vision_paths(&clip).contains(&"vision_encoder.visual.conv1.weight".to_owned()));
 }
@@ -227,7 +234,7 @@ fn swin_pools_the_mean_over_tokens_and_clip_the_first_token() {
     let mean = image.clone().mean_dim(1);
     let expected = swin.multi_modal_vision_pooler.forward(mean);
     assert_close(&numbers(pool(&swin)), &numbers(expected), 1e-6, "swin");
-    let clip = tiny_model().with_swin(None).init(&device).unwrap();
+    let clip = clip_model().init(&device).unwrap();
     let expected = clip.multi_modal_vision_pooler.forward(image.clone().narrow(1, 0, 1));
     assert_close(&numbers(pool(&clip)), &numbers(expected), 1e-6, "clip");
 }
@@ -239,7 +246,7 @@ fn masked_images_are_refused_for_swin_without_a_panic() {
     let image = random([1, 3, 32, 32], 1.0);
     let ids = Tensor::<2, Int>::from_data([[1, 3]], &device);
     assert_eq!(model.encode_visible(image.clone(), ids.clone()).unwrap_err(), MaskingUnsupported);
-    let clip = tiny_model().with_swin(None).init(&device).unwrap();
+    let clip = clip_model().init(&device).unwrap();
     assert_eq!(clip.encode_visible(image, ids).unwrap().dims(), [1, 3, 64]);
 
     let mut config = tiny_model();

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 
-use crate::config::ConfigError;
+use crate::error::ConfigError;
 
 /// Stages of every Swin; between two of them the token grid is halved and the width doubled.
 pub const SWIN_STAGES: usize = 4;
@@ -10,7 +10,7 @@ pub const SWIN_STAGES: usize = 4;
 /// How much coarser the last stage's grid is than the first's: three halvings.
 const COARSENING: usize = 1 << (SWIN_STAGES - 1);
 
-/// A Swin vision encoder (spec 1.2). Defaults: `swin_base_patch4_window7_224`.
+/// A Swin vision encoder (docs/spec.md, section 1.2). Defaults: `swin_base_patch4_window7_224`.
 ///
 /// What no published Swin varies is not a field: query, key and value have biases, the patch embedding has a norm, there is
 /// no absolute position embedding, and every layer norm has epsilon 1e-5.
@@ -116,26 +116,22 @@ impl SwinConfig {
     /// # Errors
     /// The first field that is wrong, by its path.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        for (field, value) in [
-            ("swin.image_size", self.image_size),
-            ("swin.patch_size", self.patch_size),
-            ("swin.width", self.width),
-            ("swin.depths", self.depths.into_iter().min().unwrap_or(0)),
-            ("swin.heads", self.heads.into_iter().min().unwrap_or(0)),
-            ("swin.window", self.window),
-            ("swin.mlp_ratio", self.mlp_ratio),
-        ] {
-            if value == 0 {
-                return Err(ConfigError { field, problem: "is 0; it must be at least 1".into() });
-            }
-        }
+        super::at_least_one([
+            ("vision.image_size", self.image_size),
+            ("vision.patch_size", self.patch_size),
+            ("vision.width", self.width),
+            ("vision.depths", self.depths.into_iter().min().unwrap_or(0)),
+            ("vision.heads", self.heads.into_iter().min().unwrap_or(0)),
+            ("vision.window", self.window),
+            ("vision.mlp_ratio", self.mlp_ratio),
+        ])?;
         let step = self.patch_size.saturating_mul(COARSENING);
         if !self.image_size.is_multiple_of(step) {
             let problem = format!(
                 "{} is not a multiple of {step}, {COARSENING} patches of {} pixels: the grid is halved three times",
                 self.image_size, self.patch_size
             );
-            return Err(ConfigError { field: "swin.image_size", problem });
+            return Err(ConfigError { field: "vision.image_size", problem });
         }
         for stage in 0..SWIN_STAGES {
             let (grid, window) = (self.grid(stage), self.stage_window(stage));
@@ -144,12 +140,12 @@ impl SwinConfig {
                     "{window} does not divide the {grid} tokens per side of stage {stage}; image_size / {step} = {} would",
                     self.image_size / step
                 );
-                return Err(ConfigError { field: "swin.window", problem });
+                return Err(ConfigError { field: "vision.window", problem });
             }
             let (width, heads) = (self.stage_width(stage), self.heads[stage]);
             if !width.is_multiple_of(heads) {
                 let problem = format!("{heads} heads do not divide the width of stage {stage}, {width}");
-                return Err(ConfigError { field: "swin.heads", problem });
+                return Err(ConfigError { field: "vision.heads", problem });
             }
         }
         Ok(())
@@ -190,7 +186,7 @@ mod tests {
     fn a_grid_smaller_than_the_window_is_one_window() {
         let config = SwinConfig::new().with_image_size(32).with_window(7);
         // Grids 8, 4, 2, 1: only the first is larger than 7, and 7 does not divide it.
-        assert_eq!(config.validate().unwrap_err().field, "swin.window");
+        assert_eq!(config.validate().unwrap_err().field, "vision.window");
         let config = config.with_window(8);
         assert_eq!(config.validate(), Ok(()));
         assert_eq!([0, 1, 2, 3].map(|stage| config.stage_window(stage)), [8, 4, 2, 1]);
@@ -199,27 +195,27 @@ mod tests {
     #[test]
     fn rejects_sizes_that_do_not_divide() {
         let error = SwinConfig::new().with_image_size(240).validate().unwrap_err();
-        assert_eq!(error.field, "swin.image_size");
+        assert_eq!(error.field, "vision.image_size");
         assert!(error.to_string().contains("240 is not a multiple of 32"), "{error}");
         let error = SwinConfig::new().with_image_size(288).validate().unwrap_err();
-        assert_eq!(error.field, "swin.window");
+        assert_eq!(error.field, "vision.window");
         assert!(error.to_string().contains("72 tokens per side of stage 0"), "{error}");
         assert!(error.to_string().contains("= 9 would"), "{error}");
         let error = SwinConfig::new().with_heads([4, 8, 16, 48]).validate().unwrap_err();
-        assert_eq!(error.field, "swin.heads");
+        assert_eq!(error.field, "vision.heads");
         assert!(error.to_string().contains("stage 3, 1024"), "{error}");
     }
 
     #[test]
     fn rejects_zero_sizes() {
         for (config, field) in [
-            (SwinConfig::new().with_image_size(0), "swin.image_size"),
-            (SwinConfig::new().with_patch_size(0), "swin.patch_size"),
-            (SwinConfig::new().with_width(0), "swin.width"),
-            (SwinConfig::new().with_depths([2, 0, 2, 2]), "swin.depths"),
-            (SwinConfig::new().with_heads([1, 1, 1, 0]), "swin.heads"),
-            (SwinConfig::new().at(31), "swin.window"),
-            (SwinConfig::new().with_mlp_ratio(0), "swin.mlp_ratio"),
+            (SwinConfig::new().with_image_size(0), "vision.image_size"),
+            (SwinConfig::new().with_patch_size(0), "vision.patch_size"),
+            (SwinConfig::new().with_width(0), "vision.width"),
+            (SwinConfig::new().with_depths([2, 0, 2, 2]), "vision.depths"),
+            (SwinConfig::new().with_heads([1, 1, 1, 0]), "vision.heads"),
+            (SwinConfig::new().at(31), "vision.window"),
+            (SwinConfig::new().with_mlp_ratio(0), "vision.mlp_ratio"),
         ] {
             assert_eq!(config.validate().unwrap_err().field, field);
         }
