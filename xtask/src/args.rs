@@ -24,13 +24,22 @@ pub enum Task {
     },
     /// Check the sources' form.
     Tidy,
-    /// A command of the m3ae binary.
+    /// A command of one of the binaries.
     Binary(BinaryRun),
 }
 
-/// How to build the m3ae binary, and its arguments.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The package of the `m3ae` binary.
+pub const M3AE: &str = "m3ae-cli";
+
+/// The package of the binary with measurements and parity, and its commands.
+pub const LAB: &str = "m3ae-lab";
+const LAB_COMMANDS: [&str; 2] = ["bench", "parity"];
+
+/// How to build a binary, and its arguments.
+#[derive(Debug, PartialEq, Eq)]
 pub struct BinaryRun {
+    /// The package to run.
+    pub package: &'static str,
     /// Build with the release profile.
     pub release: bool,
     /// The cargo feature to add, where the backend is not compiled in anyway.
@@ -57,15 +66,37 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Task> {
             [flag] if flag == "--wgpu-parity" => Ok(Task::Ci { wgpu_parity: true }),
             _ => bail!("ci takes no argument but --wgpu-parity"),
         },
-        Some("m3ae") => binary_run(rest).map(Task::Binary),
-        _ => binary_run(&args).map(Task::Binary),
+        Some("m3ae") => binary_run(M3AE, rest).map(Task::Binary),
+        Some("lab") => binary_run(LAB, rest).map(Task::Binary),
+        _ => {
+            let mut run = binary_run(M3AE, &args)?;
+            if run.command().is_some_and(|command| LAB_COMMANDS.contains(&command)) {
+                run.package = LAB;
+            }
+            Ok(Task::Binary(run))
+        }
+    }
+}
+
+impl BinaryRun {
+    /// The binary's command: its first argument that is neither an option nor the backend's name.
+    fn command(&self) -> Option<&str> {
+        let mut args = self.args.iter().map(|arg| arg.to_str());
+        while let Some(arg) = args.next() {
+            match arg {
+                Some("--backend") => _ = args.next(),
+                Some(option) if option.starts_with('-') => {}
+                command => return command,
+            }
+        }
+        None
     }
 }
 
 /// Takes what concerns the build out of the binary's arguments. `--backend` stays among them; what follows `--` is the
 /// binary's alone.
-fn binary_run(args: &[OsString]) -> Result<BinaryRun> {
-    let mut run = BinaryRun::default();
+fn binary_run(package: &'static str, args: &[OsString]) -> Result<BinaryRun> {
+    let mut run = BinaryRun { package, release: false, feature: None, args: Vec::new() };
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.to_str() {
@@ -138,8 +169,25 @@ mod tests {
             "data --help",
         ] {
             let expected = line.split_whitespace().map(OsString::from).collect();
-            assert_eq!(binary(line), BinaryRun { release: false, feature: None, args: expected }, "{line}");
+            assert_eq!(
+                binary(line),
+                BinaryRun { package: M3AE, release: false, feature: None, args: expected },
+                "{line}"
+            );
         }
+    }
+
+    #[test]
+    fn bench_and_parity_are_commands_of_the_lab() {
+        for line in
+            ["bench step", "parity folder", "--backend wgpu parity folder", "--backend=wgpu --release bench all"]
+        {
+            assert_eq!(binary(line).package, LAB, "{line}");
+        }
+        for line in ["benchmark", "pretrain bench", "--backend wgpu pretrain", "--help", "m3ae parity"] {
+            assert_eq!(binary(line).package, M3AE, "{line}");
+        }
+        assert_eq!((binary("lab --help").package, binary("lab --help").args), (LAB, vec!["--help".into()]));
     }
 
     #[test]

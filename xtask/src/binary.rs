@@ -1,4 +1,4 @@
-//! Running the m3ae binary, and the tests.
+//! Running the binaries, and the tests.
 //!
 //! Both build with the dev profile and the default features, so that what one has compiled the other finds.
 
@@ -13,10 +13,10 @@ use anyhow::Result;
 
 use crate::{args::BinaryRun, cargo};
 
-/// Builds the m3ae binary and becomes it.
+/// Builds a binary and becomes it.
 pub fn run(root: &Path, run: &BinaryRun) -> Result<ExitCode> {
     let mut command = workspace_command(root, "run");
-    command.args(["--package", "m3ae-cli"]);
+    command.args(["--package", run.package]);
     if run.release {
         command.arg("--release");
     }

@@ -67,7 +67,7 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
     doc.env("RUSTDOCFLAGS", "-D warnings");
     // With DOCS_RS set, the build scripts under Burn's CUDA backend leave out the LLVM bundle they otherwise download:
     // linking needs it, type-checking does not.
-    let mut cuda = cargo("check", &["--package", "m3ae-cli", "--features", "cuda"]);
+    let mut cuda = cargo("check", &["--package", "m3ae-cli", "--package", "m3ae-lab", "--features", "cuda"]);
     cuda.env("DOCS_RS", "1");
     let mut steps = vec![
         Step { name: "fmt", work: Work::Cargo(cargo("fmt", &["--all", "--", "--check"])) },
@@ -87,7 +87,10 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
         Step { name: "doc", work: Work::Cargo(doc) },
         Step {
             name: "check wgpu",
-            work: Work::Cargo(cargo("check", &["--package", "m3ae-cli", "--features", "wgpu"])),
+            work: Work::Cargo(cargo(
+                "check",
+                &["--package", "m3ae-cli", "--package", "m3ae-lab", "--features", "wgpu"],
+            )),
         },
         Step { name: "check cuda", work: Work::Cargo(cuda) },
     ];
@@ -103,8 +106,8 @@ fn wgpu_parity_work() -> Work {
         return Work::Skipped("Vulkan has no driver here (on Debian, mesa-vulkan-drivers is one for the CPU)");
     }
     let mut command = cargo::command("run");
-    command.args(["--package", "m3ae-cli", "--features", "wgpu", "--"]);
-    command.args(["parity", "crates/m3ae-cli/tests/fixture", "--backend", "wgpu"]);
+    command.args(["--package", "m3ae-lab", "--features", "wgpu", "--"]);
+    command.args(["parity", "tests/golden/fixture", "--backend", "wgpu"]);
     Work::Cargo(command)
 }
 

@@ -1,7 +1,7 @@
 //! The tasks of this workspace: `cargo xtask <task>`. Run it without a task to see them all.
 //!
-//! A task is thin: it puts together a cargo command and hands over to it. What the tasks run lives in the `m3ae` binary
-//! and in the crates under it.
+//! A task is thin: it puts together a cargo command and hands over to it. What the tasks run lives in the binaries `m3ae`
+//! and `m3ae-lab` and in the crates under them.
 
 mod args;
 mod binary;
@@ -29,6 +29,8 @@ the current folder and ends with its exit code. `cargo xtask m3ae --help` lists 
 
 Tasks that are not commands of m3ae:
 
+  bench <what>         measurements, each with one command (binary m3ae-lab); `cargo xtask bench --help` lists them
+  parity <folder>      compares our outputs with the reference implementation's, tensor by tensor (binary m3ae-lab)
   test [arguments]     cargo test --workspace, with these arguments
   ci [--wgpu-parity]   what must pass before a merge: formatting, tidy, clippy, tests, documentation, and that the wgpu and
                        cuda backends compile; --wgpu-parity also runs the parity check on wgpu where Vulkan has a driver

@@ -94,10 +94,12 @@ exit "${STATUS:-0}"
                 .map(|line| line.trim_end_matches(" (*)").to_owned())
                 .collect::<std::collections::BTreeSet<String>>()
         };
-        let binary = features(&["--package", "m3ae-cli", "--edges", "normal,build"]);
         let tests = features(&["--workspace"]);
-        let alone: Vec<&String> = binary.difference(&tests).collect();
-        assert!(binary.len() > 100 && alone.is_empty(), "{alone:?}");
+        for package in ["m3ae-cli", "m3ae-lab"] {
+            let binary = features(&["--package", package, "--edges", "normal,build"]);
+            let alone: Vec<&String> = binary.difference(&tests).collect();
+            assert!(binary.len() > 100 && alone.is_empty(), "{package}: {alone:?}");
+        }
     }
 
     #[test]
@@ -128,9 +130,9 @@ exit "${STATUS:-0}"
                 "test --workspace",
                 "test --package m3ae-prepare --features parquet --test it hub",
                 "doc --workspace --no-deps",
-                "check --package m3ae-cli --features wgpu",
-                "check --package m3ae-cli --features cuda",
-                "run --package m3ae-cli --features wgpu -- parity crates/m3ae-cli/tests/fixture --backend wgpu",
+                "check --package m3ae-cli --package m3ae-lab --features wgpu",
+                "check --package m3ae-cli --package m3ae-lab --features cuda",
+                "run --package m3ae-lab --features wgpu -- parity tests/golden/fixture --backend wgpu",
             ]
         );
         assert!(calls[4].contains("RUSTDOCFLAGS=-D warnings"), "{calls:?}");

@@ -14,6 +14,7 @@ pub struct ModelArgs {
     /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     pub checkpoint: String,
+    /// What the files do not say.
     #[command(flatten)]
     pub options: ModelOptions,
 }

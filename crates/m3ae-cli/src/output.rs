@@ -20,20 +20,22 @@ pub fn end_with_reader() -> io::Result<()> {
 }
 
 /// A line on standard output, for whoever still reads it.
+#[macro_export]
 macro_rules! say {
-    () => { $crate::output::line(&mut std::io::stdout(), format_args!("")) };
-    ($($text:tt)*) => { $crate::output::line(&mut std::io::stdout(), format_args!($($text)*)) };
+    () => { $crate::output::write_line(&mut std::io::stdout(), format_args!("")) };
+    ($($text:tt)*) => { $crate::output::write_line(&mut std::io::stdout(), format_args!($($text)*)) };
 }
 
 /// A line on standard error, for whoever still reads it.
+#[macro_export]
 macro_rules! say_error {
-    ($($text:tt)*) => { $crate::output::line(&mut std::io::stderr(), format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::output::write_line(&mut std::io::stderr(), format_args!($($text)*)) };
 }
 
-pub(crate) use {say, say_error};
+pub use {crate::say, crate::say_error};
 
 /// Writes a line; an error to do so is no reason for anything else to fail.
-pub fn line(out: &mut dyn Write, text: Arguments<'_>) {
+pub fn write_line(out: &mut dyn Write, text: Arguments<'_>) {
     let _ = out.write_fmt(format_args!("{text}\n")).and_then(|()| out.flush());
 }
 
@@ -72,8 +74,8 @@ mod tests {
     #[test]
     fn a_line_is_written_whole_and_a_closed_output_passed_over() {
         let mut written = Vec::new();
-        line(&mut written, format_args!("a {}", 1));
+        write_line(&mut written, format_args!("a {}", 1));
         assert_eq!(written, b"a 1\n");
-        line(&mut Closed, format_args!("a"));
+        write_line(&mut Closed, format_args!("a"));
     }
 }

@@ -1,11 +1,11 @@
 //! `m3ae info` and `m3ae convert`.
 
-use crate::{fails, here, succeeds};
+use crate::{fails, golden, succeeds};
 
 #[test]
 fn a_checkpoint_becomes_a_folder_that_describes_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let fixture = here("fixture").join("m3ae.ckpt").display().to_string();
+    let fixture = golden("fixture").join("m3ae.ckpt").display().to_string();
     let text = succeeds(folder.path(), &["info", &fixture]);
     assert!(text.contains("PyTorch-Lightning") && text.contains("heads     mlm, mim, itm, vqa, cls, irtr"), "{text}");
 

@@ -3,14 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
 mod answer;
-mod bench;
 mod benchmark;
 mod checkpoint;
 #[cfg(unix)]
 mod dashboard;
 mod eval;
 mod finetune;
-mod parity;
 #[cfg(unix)]
 mod pipes;
 mod prepare;
@@ -49,7 +47,7 @@ fn fails(folder: &Path, args: &[&str]) -> String {
     err
 }
 
-/// A file beside these tests.
-fn here(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+/// A file of `tests/golden`.
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }

@@ -5,39 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{fails, succeeds};
 
-pub const TINY: &str = r#"
-[run]
-name = "tiny"
-[model]
-preset = "small"
-image_size = 32
-vision_width = 64
-vision_layers = 1
-text_layers = 1
-width = 64
-fusion_layers = 1
-[data]
-phantom = "phantom"
-[phantom]
-side = 32
-train = 24
-val = 5
-test = 1
-vqa_train = 2
-vqa_val = 1
-vqa_test = 1
-[text]
-max_length = 40
-[train]
-batch_size = 4
-steps = 6
-accumulate = 2
-learning_rate = 1e-3
-[log]
-every = 2
-validate_every = 3
-pictures = 2
-"#;
+/// The recipe of these tests.
+pub const TINY: &str = include_str!("../tiny.toml");
 
 /// A folder with the tiny recipe in it.
 fn workplace() -> (tempfile::TempDir, PathBuf) {

@@ -1,4 +1,4 @@
-//! `m3ae bench profile`: where a pre-training step's time goes, and what of it matrix products need at the least.
+//! `m3ae-lab bench profile`: where a pre-training step's time goes, and what of it matrix products need at the least.
 
 mod products;
 mod samples;
@@ -21,8 +21,8 @@ use super::operations::{self, Pairs, Products};
 use super::step::{SizeArgs, describe};
 use super::turns::{median, write_json};
 use super::work::{Inputs, Kind, Size};
-use crate::backend::Backend;
-use crate::output::{say, say_error};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{say, say_error};
 use products::Product;
 use samples::Samples;
 

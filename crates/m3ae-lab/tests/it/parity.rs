@@ -1,14 +1,14 @@
-//! `m3ae parity` on outputs of the reference implementation. `tests/fixture` is such a folder at small size.
+//! `m3ae-lab parity` on outputs of the reference implementation. `tests/golden/fixture` is such a folder at small size.
 
 use std::fs;
 use std::path::Path;
 
-use crate::{fails, here, succeeds};
+use crate::{fails, golden, succeeds};
 
 /// A copy of the fixture that may be damaged.
 fn copy() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let fixture = here("fixture");
+    let fixture = golden("fixture");
     for name in ["m3ae.ckpt", "config.json", "expected.json", "io.safetensors", "roberta-tiny/config.json"] {
         let to = folder.path().join(name);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -24,7 +24,7 @@ fn parity(folder: &Path, args: &[&str]) -> String {
 
 #[test]
 fn outputs_losses_gradients_and_trajectories_agree_with_the_reference() {
-    let table = parity(&here("fixture"), &[]);
+    let table = parity(&golden("fixture"), &[]);
     for name in [
         "vision_features ",
         "mlm_logits ",
@@ -40,11 +40,11 @@ fn outputs_losses_gradients_and_trajectories_agree_with_the_reference() {
 
 #[test]
 fn the_golden_folders_agree_too() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    for name in ["tiny", "bert"] {
-        let folder = golden.join(name);
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
+    for (name, comparisons) in [("tiny", 91), ("bert", 88), ("vqa_rad_small", 18)] {
+        let folder = shared.join(name);
         if folder.is_dir() {
-            assert!(parity(&folder, &[]).contains("all within tolerance"));
+            assert!(parity(&folder, &[]).contains(&format!("{comparisons} comparisons, all within tolerance")));
         } else {
             println!("skipped: {} is not here", folder.display());
         }

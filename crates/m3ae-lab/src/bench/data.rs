@@ -1,4 +1,4 @@
-//! `m3ae bench data`: images per second from files to what the vision encoder sees, beside Pillow's.
+//! `m3ae-lab bench data`: images per second from files to what the vision encoder sees, beside Pillow's.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,9 +14,9 @@ use m3ae_text::Tokenizer;
 use serde::{Deserialize, Serialize};
 
 use super::turns::{Side, TurnArgs, Work, alternate, median, turn_of, write_json};
-use crate::backend::Backend;
-use crate::files;
-use crate::output::say;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::files;
+use m3ae_cli::output::say;
 
 /// The peer: Pillow, with torchvision's transforms where they are there.
 const PEER: &str = include_str!("peers/transform.py");

@@ -1,8 +1,8 @@
-//! `m3ae bench`, on tiny models.
+//! `m3ae-lab bench`, on tiny models.
 
 use std::fs;
 
-use crate::{fails, here, pretrain::TINY, succeeds};
+use crate::{TINY, fails, golden, succeeds};
 
 /// The built-in recipes at the tiny recipe's sizes, as values of `option`.
 fn tiny(option: &str) -> Vec<String> {
@@ -159,7 +159,7 @@ fn loading_is_timed_beside_reading_the_file() {
     let json = fs::read_to_string(folder.path().join("turns.json")).unwrap();
     let turns: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(turns["sides"][0]["turns"][0]["parameters"].as_f64().unwrap() > 1.0, "{json}");
-    let checkpoint = here("fixture/m3ae.ckpt");
+    let checkpoint = golden("fixture/m3ae.ckpt");
     let printed = succeeds(folder.path(), &[&args[..], &["--checkpoint", checkpoint.to_str().unwrap()]].concat());
     assert!(printed.contains("PyTorch-Lightning checkpoint of "), "{printed}");
     let error = fails(folder.path(), &["bench", "load", "--checkpoint", "nowhere.ckpt"]);

@@ -1,4 +1,4 @@
-//! `m3ae bench load`: from a checkpoint's file to a model, beside PyTorch and beside reading the file.
+//! `m3ae-lab bench load`: from a checkpoint's file to a model, beside PyTorch and beside reading the file.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -15,9 +15,9 @@ use m3ae_weights::{Checkpoint, Extras, export_folder, find_config, load, resolve
 use serde::Serialize;
 
 use super::turns::{Side, Turn, TurnArgs, Work, alternate, this_program, turn_of, write_json};
-use crate::backend::Backend;
-use crate::memory;
-use crate::output::say;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::memory;
+use m3ae_cli::output::say;
 
 /// The peer: `torch.load`, or crate safetensors' Python package.
 const PEER: &str = include_str!("peers/load.py");

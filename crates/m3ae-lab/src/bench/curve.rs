@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use m3ae_report::{LineChart, Series};
 use serde_json::Value;
 
-use crate::output::say;
+use m3ae_cli::output::say;
 
 /// Put the curves of question-answering runs beside the reference's, training loss and validation: a table and a chart.
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `m3ae bench`: measurements, each with one command.
+//! `m3ae-lab bench`: measurements, each with one command.
 
 mod all;
 mod curve;
@@ -20,11 +20,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::backend::Backend;
 use all::AllArgs;
 use curve::CurveArgs;
 use data::DataArgs;
 use load::LoadArgs;
+use m3ae_cli::backend::Backend;
 use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
 use sizes::SizesArgs;

@@ -1,4 +1,4 @@
-//! `m3ae parity <folder>`: our outputs against the reference implementation's, tensor by tensor.
+//! `m3ae-lab parity <folder>`: our outputs against the reference implementation's, tensor by tensor.
 
 mod fixture;
 mod forward;

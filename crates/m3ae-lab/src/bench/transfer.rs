@@ -10,9 +10,9 @@ use anyhow::{Context, Result, ensure};
 use m3ae_train::{Metrics, RunConfig};
 use serde::Serialize;
 
-use crate::backend::Backend;
-use crate::output::say;
-use crate::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::say;
+use m3ae_cli::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
 
 /// Pre-train and fine-tune on synthetic data against fine-tuning alone: same data, same budget, several seeds.
 #[derive(Debug, clap::Args)]

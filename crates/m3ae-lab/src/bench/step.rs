@@ -1,4 +1,4 @@
-//! `m3ae bench step | finetune | infer`: time and memory of one step, beside PyTorch's where it is at hand. `m3ae bench sharing`: what
+//! `m3ae-lab bench step | finetune | infer`: time and memory of one step, beside PyTorch's where it is at hand. `m3ae-lab bench sharing`: what
 //! shared encodings save of a pre-training step.
 
 use std::process::ExitCode;
@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::peer::PeerArgs;
 use super::turns::{Side, Turn, TurnArgs, Work, alternate, table, this_program, turn_of, write_json};
 use super::work::{self, Kind, Size};
-use crate::backend::Backend;
-use crate::memory;
-use crate::output::say;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::memory;
+use m3ae_cli::output::say;
 
 /// Sizes of a step.
 #[derive(Debug, Clone, clap::Args)]

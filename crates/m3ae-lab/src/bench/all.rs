@@ -1,4 +1,4 @@
-//! `m3ae bench all`: the measurements of docs/performance.md's first tables, one after the other.
+//! `m3ae-lab bench all`: the measurements of docs/performance.md's first tables, one after the other.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use m3ae_report::write_atomic;
 
 use super::peer::PeerArgs;
 use super::turns::{output, this_program};
-use crate::backend::Backend;
-use crate::output::{chain, say, say_error};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{chain, say, say_error};
 
 /// Everything that stands beside PyTorch: step, finetune, infer (one question and eight), retrieval, data, load, one after the other.
 /// Leaves all tables in all.md and the numbers in a JSON file of each, in --out.

@@ -11,9 +11,9 @@ use burn::prelude::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Backend;
-use crate::environment;
-use crate::output::say_error;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::environment;
+use m3ae_cli::output::say_error;
 
 /// How often each side has its turn, and where the numbers go.
 #[derive(Debug, Clone, clap::Args)]
@@ -74,7 +74,7 @@ pub fn turn_of<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
     serde_json::from_str(text.trim()).with_context(|| format!("a turn printed {text:?}"))
 }
 
-/// This program again, alone with its memory: `m3ae --backend <name> bench <args>`.
+/// This program again, alone with its memory: `m3ae-lab --backend <name> bench <args>`.
 pub fn this_program<S: AsRef<std::ffi::OsStr>>(backend: Backend, args: impl IntoIterator<Item = S>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("this program's own path")?);
     command.args(["--backend", backend.name(), "bench"]).args(args);

@@ -1,4 +1,4 @@
-//! `m3ae bench sizes`: what a step costs by batch, image side and text length.
+//! `m3ae-lab bench sizes`: what a step costs by batch, image side and text length.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,8 +13,8 @@ use super::peer::PeerArgs;
 use super::step::{SizeArgs, describe, ours};
 use super::turns::{Side, Turn, Work, alternate, write_json};
 use super::work::{Kind, Size};
-use crate::backend::Backend;
-use crate::output::{say, say_error};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{say, say_error};
 
 /// What a step costs by batch, image side and text length: ours, in turns with PyTorch where `--peer` names one.
 ///

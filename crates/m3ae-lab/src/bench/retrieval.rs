@@ -1,4 +1,4 @@
-//! `m3ae bench retrieval`: scores of every image with every text, encoded once, against a full forward pass per pair.
+//! `m3ae-lab bench retrieval`: scores of every image with every text, encoded once, against a full forward pass per pair.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -16,9 +16,9 @@ use super::operations::{self, Pairs};
 use super::synthetic::{caption, picture};
 use super::turns::{Side, TurnArgs, Work, alternate, median, write_json};
 use super::work::{Kind, Size};
-use crate::backend::Backend;
-use crate::model::ModelOptions;
-use crate::output::say;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::model::ModelOptions;
+use m3ae_cli::output::say;
 
 /// Scores of both ways may differ by this share of the largest: rounding.
 const TOLERANCE: f32 = 1e-4;
