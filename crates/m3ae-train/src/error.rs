@@ -4,8 +4,17 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::pretrain::MissingHead;
 use crate::recipe::RunConfigError;
+
+/// The model lacks a head that the task needs.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("the model has no {0} head, which this task needs: choose a model that has it, or another task")]
+pub struct MissingHead(pub &'static str);
+
+/// A head of the model, if it is there.
+pub(crate) fn required<'a, T>(head: Option<&'a T>, name: &'static str) -> Result<&'a T, MissingHead> {
+    head.ok_or(MissingHead(name))
+}
 
 /// Why a run did not start or did not go on.
 #[derive(Debug, Error)]
@@ -31,6 +40,20 @@ pub enum TrainError {
     /// Patch masking.
     #[error("masking.image_ratio: {0}")]
     PatchMask(#[from] m3ae_masking::PatchMaskError),
+    /// No patch would be removed: masked image modelling has nothing to predict.
+    #[error(
+        "masking.image_ratio: {ratio} removes none of an image's {patches} patches, and masked image modelling predicts removed \
+         ones; raise it, or leave this objective out with objectives.mim = 0"
+    )]
+    NothingRemoved {
+        /// The ratio.
+        ratio: f64,
+        /// Patches of an image.
+        patches: usize,
+    },
+    /// All objectives have weight 0.
+    #[error("objectives: mlm, mim and itm are all 0, so there is nothing to train; give one of them a weight")]
+    NoObjective,
     /// Token masking.
     #[error("masking: {0}")]
     TextMask(#[from] m3ae_masking::TextMaskError),

@@ -19,7 +19,7 @@ mod losses;
 mod metrics;
 mod optim;
 mod parallel;
-mod pretrain;
+pub mod pretrain;
 mod recipe;
 mod run;
 mod task;
@@ -27,15 +27,15 @@ mod task;
 pub use checkpoint::{
     Best, Difference, FileEntry, Found, Identity, Manifest, Progress, Verified, Window, find_checkpoint,
 };
-pub use error::TrainError;
+pub use error::{MissingHead, TrainError};
 pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
 pub use metrics::{Measured, Metrics, NonFinite, Sums, Term};
 pub use optim::{AdamW, AdamWConfig, Decay, GradientNorms, Group, Rate, Schedule, gradient_norms};
 pub use parallel::Devices;
 pub use pretrain::{
-    Batcher, BatcherConfig, MaskedTokens, Matching, MissingHead, ObjectiveWeights, PretrainBatch, PretrainOutput,
-    Pretraining, draw_reconstructions, pretrain_step, stages, three_passes,
+    Batcher, BatcherConfig, ItmOutput, MaskedTokens, Matching, MimOutput, MlmOutput, ObjectiveWeights, PretrainBatch,
+    PretrainOutput, Pretraining, draw_reconstructions, pretrain_step, three_passes,
 };
 pub use recipe::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,

@@ -14,14 +14,15 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     log_probabilities.mean().neg()
 }
 
-/// Masked image modelling: squared error per patch, averaged over the removed patches only.
+/// Masked image modelling: squared error per patch, averaged over the removed patches only. No removed patches: 0.
 ///
 /// - `prediction`, `target`: `[B, N, P·P·3]`
 /// - `mask`: `[B, N]`, 1 = removed
 #[must_use]
 pub fn mim_loss(prediction: Tensor<3>, target: Tensor<3>, mask: Tensor<2>) -> Tensor<1> {
     let error = (prediction - target).square().mean_dim(2).squeeze_dim::<2>(2); // [B, N]
-    (error * mask.clone()).sum() / mask.sum()
+    // Without a removed patch the loss is 0, not 0/0.
+    (error * mask.clone()).sum() / mask.sum().clamp_min(1.0)
 }
 
 /// Question answering: binary cross-entropy with logits against scores in [0, 1], mean over all entries, times the number of
@@ -66,6 +67,8 @@ mod tests {
         let prediction = Tensor::<3>::from_data([[[1.0, 3.0], [100.0, 100.0]]], &device);
         let loss = mim_loss(prediction, Tensor::zeros([1, 2, 2], &device), Tensor::from_data([[1.0, 0.0]], &device));
         close(loss, 5.0);
+        let none = Tensor::zeros([1, 2], &device);
+        close(mim_loss(Tensor::ones([1, 2, 2], &device), Tensor::zeros([1, 2, 2], &device), none), 0.0);
     }
 
     #[test]

@@ -1,181 +1,162 @@
-//! The pre-training step: masked language modelling, masked image modelling and image-text matching on one batch.
+//! The pre-training step: masked language modelling (MLM), masked image modelling (MIM) and image-text matching (ITM) on one
+//! batch, in the order of `docs/spec.md`, section 2.
 //!
-//! The reference runs the whole model three times per step. The same losses cost less here (spec 2, design decision 7):
-//! the whole images are encoded once for MLM and ITM, the whole texts once for MIM and ITM, MIM leaves the fusion at
-//! `mim_layer`, the last fusion layer computes only what MLM and ITM read of it, only the unmatched half of ITM encodes another image, and only masked tokens meet the vocabulary.
-//! [`three_passes`](crate::three_passes) is the plain form; tests hold both to the same losses and gradients.
+//! ```text
+//! samples ─ Batcher: masks, pairs ─▶ PretrainBatch
+//!   encode_texts   masked texts (MLM), whole texts (MIM, ITM)
+//!   encode_images  whole images (MLM, ITM), visible patches (MIM)
+//!   fuse           States { tokens (MLM), patches (MIM), pairs (ITM) }
+//!   predict        heads and losses: PretrainOutput
+//! ```
 //!
-//! One difference is visible under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and ITM in
-//! none of the vision encoder's (it has none).
+//! The reference runs the whole model three times per step; [`three_passes`] is that plain form. [`pretrain_step`] gives the
+//! same losses and gradients for less work: the whole images are encoded once for MLM and ITM, the whole texts once for MIM and
+//! ITM, MIM leaves the fusion at `mim_layer`, the last fusion layer computes only what MLM and ITM read of it, only the unmatched
+//! pairs of ITM encode another image, and only masked tokens meet the vocabulary.
+//!
+//! One difference is visible, under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and ITM the same
+//! one in none of the vision encoder, which has no dropout.
 
 mod batch;
+mod batcher;
+mod output;
 mod pictures;
-pub mod stages;
+mod plain;
 mod task;
 
 use burn::prelude::*;
-use m3ae_model::{FusionInput, FusionRequest, M3ae, Texts, VisiblePatches, mim_target};
-use thiserror::Error;
+use m3ae_model::{FusionInput, FusionRequest, FusionText, M3ae, Texts};
 
-use crate::losses::{cross_entropy, hits, mim_loss};
-pub use batch::{Batcher, BatcherConfig};
+use crate::error::{MissingHead, required};
+
+pub use batch::{MaskedTokens, Matching, PretrainBatch};
+pub use batcher::{Batcher, BatcherConfig};
+pub use output::{ItmOutput, MimOutput, MlmOutput, ObjectiveWeights, PretrainOutput};
 pub use pictures::draw_reconstructions;
+pub use plain::three_passes;
 pub use task::Pretraining;
 
-/// One pre-training batch, on a device.
-#[derive(Debug, Clone)]
-pub struct PretrainBatch {
-    /// `[B, 3, S, S]`, normalised as CLIP's.
-    pub image: Tensor<4>,
-    /// Whole captions, `[B, L]`.
-    pub text_ids: Tensor<2, Int>,
-    /// 1 = token, 0 = padding, `[B, L]`.
-    pub text_mask: Tensor<2, Int>,
-    /// Masked captions.
-    pub mlm: MaskedTokens,
-    /// Which patches masked image modelling leaves visible.
-    pub visible: VisiblePatches,
-    /// Which pairs image-text matching tears apart.
-    pub itm: Matching,
-}
-
-/// Captions with masked tokens.
-#[derive(Debug, Clone)]
-pub struct MaskedTokens {
-    /// What the encoder sees, `[B, L]`.
-    pub ids: Tensor<2, Int>,
-    /// Rows of the flattened `[B·L]` tokens whose prediction counts, `[M]`.
-    pub positions: Tensor<1, Int>,
-    /// The tokens that stood there, `[M]`.
-    pub targets: Tensor<1, Int>,
-}
-
-/// The image side of image-text matching.
-#[derive(Debug, Clone)]
-pub struct Matching {
-    /// Images of the pairs that do not match, `[F, 3, S, S]`; F is 0 where they are other images of the batch.
-    pub false_image: Tensor<4>,
-    /// For each caption, the row of its image in concat(`image`, `false_image`), `[B]`.
-    pub rows: Tensor<1, Int>,
-    /// 1 = matched, `[B]`.
-    pub labels: Tensor<1, Int>,
-}
-
-impl Matching {
-    /// The batch's images `own` `[B, 3, S, S]`, then the false ones, if there are any: `[B+F, 3, S, S]`.
-    pub(crate) fn images(&self, own: &Tensor<4>) -> Tensor<4> {
-        match self.false_image.dims() {
-            [0, ..] => own.clone(),
-            _ => Tensor::cat(vec![own.clone(), self.false_image.clone()], 0),
-        }
-    }
-}
-
-/// How much each objective counts in the sum; 1:1:1 in the paper.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ObjectiveWeights {
-    /// Masked language modelling.
-    pub mlm: f64,
-    /// Masked image modelling.
-    pub mim: f64,
-    /// Image-text matching.
-    pub itm: f64,
-}
-
-impl Default for ObjectiveWeights {
-    fn default() -> Self {
-        Self { mlm: 1.0, mim: 1.0, itm: 1.0 }
-    }
-}
-
-/// What a step gives, still on the device.
-#[derive(Debug, Clone)]
-pub struct PretrainOutput {
-    /// Mean cross-entropy over masked tokens.
-    pub mlm: Tensor<1>,
-    /// Mean squared error over removed patches.
-    pub mim: Tensor<1>,
-    /// Mean cross-entropy over pairs.
-    pub itm: Tensor<1>,
-    /// Masked tokens whose best guess was right.
-    pub mlm_hits: Tensor<1, Int>,
-    /// Pairs judged rightly.
-    pub itm_hits: Tensor<1, Int>,
-    /// Predicted patches, `[B, N, P·P·3]`.
-    pub patches: Tensor<3>,
-    /// Vocabulary logits at the masked positions, `[M, V]`.
-    pub token_logits: Tensor<2>,
-}
-
-impl PretrainOutput {
-    /// Losses and hits of what the heads predicted: `token_logits` `[M, V]`, `patches` `[B, N, P·P·3]`, `pairs` `[B, 2]`.
-    pub(crate) fn judge(
-        model: &M3ae,
-        batch: &PretrainBatch,
-        token_logits: Tensor<2>,
-        patches: Tensor<3>,
-        pairs: Tensor<2>,
-    ) -> Self {
-        let target = mim_target(batch.image.clone(), model.patch_size(), model.norm_pix_loss());
-        Self {
-            mlm: cross_entropy(token_logits.clone(), batch.mlm.targets.clone()),
-            mim: mim_loss(patches.clone(), target, batch.visible.mask.clone()),
-            itm: cross_entropy(pairs.clone(), batch.itm.labels.clone()),
-            mlm_hits: hits(token_logits.clone(), batch.mlm.targets.clone()),
-            itm_hits: hits(pairs, batch.itm.labels.clone()),
-            patches,
-            token_logits,
-        }
-    }
-
-    /// The weighted sum that is minimised.
-    #[must_use]
-    pub fn total(&self, weights: ObjectiveWeights) -> Tensor<1> {
-        self.mlm.clone() * weights.mlm + self.mim.clone() * weights.mim + self.itm.clone() * weights.itm
-    }
-}
-
-/// The model lacks a head that an objective needs.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the model has no {0} head; pre-training needs mlm, mim and itm")]
-pub struct MissingHead(pub &'static str);
-
-/// Runs the three objectives with shared encodings: the [`stages`](crate::stages), one after the other.
+/// Computes the objectives that the batch has, with shared encodings.
 ///
 /// # Errors
-/// The model lacks one of the three heads.
+/// The model lacks the head of an objective.
 pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutput, MissingHead> {
-    stages::check_heads(model)?;
-    let texts = stages::encode_texts(model, batch);
-    let images = stages::encode_images(model, batch)?;
-    let states = stages::fuse(model, batch, texts, images);
-    stages::predict(model, batch, states)
+    check_heads(model, batch)?;
+    let texts = encode_texts(model, batch);
+    let images = encode_images(model, batch)?;
+    let states = fuse(model, batch, texts, images);
+    predict(model, batch, states)
 }
 
-/// The three objectives as three separate full passes, the way the reference runs them: for tests and for reading.
+/// Encodes the texts for the fusion: masked ones for MLM, then whole ones for MIM and ITM. `[2B, L, D]`; `[B, L, D]` where
+/// only one kind is read.
+#[must_use]
+pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> FusionText {
+    let mut ids = Vec::with_capacity(2);
+    ids.extend(batch.mlm.as_ref().map(|mlm| mlm.ids.clone()));
+    if batch.mim.is_some() || batch.itm.is_some() || ids.is_empty() {
+        ids.push(batch.text_ids.clone());
+    }
+    let mask = batch.text_mask.clone().repeat_dim(0, ids.len());
+    model.fusion_text(Texts { ids: Tensor::cat(ids, 0), mask })
+}
+
+/// Encoded images.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// Whole images for MLM and ITM: the batch's own, then the false ones. `[B+F, 1+N, Dv]`
+    pub whole: Option<Tensor<3>>,
+    /// The visible patches of the batch's own for MIM, `[B, 1+K, Dv]`.
+    pub visible: Option<Tensor<3>>,
+}
+
+/// Encodes the images, whole ones once for MLM and ITM.
 ///
 /// # Errors
-/// The model lacks one of the three heads.
-pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutput, MissingHead> {
-    let [size, length] = batch.text_ids.dims();
-    let whole = Texts { ids: batch.text_ids.clone(), mask: batch.text_mask.clone() };
-    let masked = Texts { ids: batch.mlm.ids.clone(), mask: batch.text_mask.clone() };
+/// The batch has MIM, and the vision encoder cannot leave patches out.
+pub fn encode_images(model: &M3ae, batch: &PretrainBatch) -> Result<Images, MissingHead> {
+    let whole = match &batch.itm {
+        Some(itm) => Some(itm.images(&batch.image)),
+        None => batch.mlm.as_ref().map(|_| batch.image.clone()),
+    };
+    let whole = whole.map(|images| model.encode_image(images));
+    let visible = batch.mim.as_ref().map(|mim| model.encode_visible(batch.image.clone(), mim.ids_keep.clone()));
+    Ok(Images { whole, visible: visible.transpose().map_err(|_| MissingHead("mim"))? })
+}
 
-    let mlm_head = model.mlm_head.as_ref().ok_or(MissingHead("mlm"))?;
-    let tokens = model.forward(masked, batch.image.clone()).text;
-    let width = tokens.dims()[2];
-    let logits = mlm_head.forward(tokens.reshape([size * length, width])); // [B·L, V]
-    let token_logits = logits.select(0, batch.mlm.positions.clone());
+/// The states of the fusion that the heads read.
+#[derive(Debug, Clone)]
+pub struct States {
+    /// For MLM: text tokens, `[B, L, D]`.
+    pub tokens: Option<Tensor<3>>,
+    /// For MIM: image tokens after `mim_layer` layers, `[B, 1+K, D]`.
+    pub patches: Option<Tensor<3>>,
+    /// For ITM: pooled pairs, `[B, 2D]`.
+    pub pairs: Option<Tensor<2>>,
+}
 
-    let mim_head = model.mim_head.as_ref().ok_or(MissingHead("mim"))?;
-    let visible = model.encode_visible(batch.image.clone(), batch.visible.ids_keep.clone());
-    let visible = visible.map_err(|_| MissingHead("mim"))?;
-    let input = FusionInput { text: model.fusion_text(whole.clone()), image: model.project_image(visible) };
-    let state = model.fuse(input, FusionRequest::new().depth(model.mim_layer()).text(..).image(..)).image;
-    let patches = mim_head.forward(state, batch.visible.ids_restore.clone());
+/// Projects images into the fusion's space, and fuses them with what [`encode_texts`] gave.
+#[must_use]
+pub fn fuse(model: &M3ae, batch: &PretrainBatch, texts: FusionText, images: Images) -> States {
+    let [size, _] = batch.text_ids.dims();
+    let [encoded, ..] = texts.tokens.dims();
+    let whole_texts = texts.rows(&(encoded - size..encoded));
 
-    let itm_head = model.itm_head.as_ref().ok_or(MissingHead("itm"))?;
-    let image = batch.itm.images(&batch.image).select(0, batch.itm.rows.clone());
-    let pairs = itm_head.forward(model.forward(whole, image).pooled);
-    Ok(PretrainOutput::judge(model, batch, token_logits, patches, pairs))
+    // MLM reads (masked text, image), ITM (whole text, image or false image): one pass of 2B pairs through all layers.
+    let pairs = images.whole.map(|whole| {
+        let image = model.project_image(whole);
+        let own = batch.mlm.as_ref().map(|_| Tensor::<1, Int>::arange(0..size as i64, &image.device()));
+        let rows: Vec<_> = own.into_iter().chain(batch.itm.as_ref().map(|itm| itm.rows.clone())).collect();
+        let text = texts.rows(&(0..rows.len() * size));
+        FusionInput { text, image: image.select(0, Tensor::cat(rows, 0)) }
+    });
+    let request = FusionRequest::new();
+    let (tokens, pairs) = match (pairs, &batch.mlm, &batch.itm) {
+        (Some(pairs), Some(_), Some(_)) => {
+            let fused = model.fuse(pairs, request.text(..size).pooled(size..));
+            (Some(fused.text), Some(fused.pooled))
+        }
+        (Some(pairs), Some(_), None) => (Some(model.fuse(pairs, request.text(..)).text), None),
+        (Some(pairs), None, Some(_)) => (None, Some(model.fuse(pairs, request.pooled(..)).pooled)),
+        _ => (None, None),
+    };
+
+    // MIM reads (whole text, visible patches) and leaves the fusion early.
+    let patches = images.visible.map(|visible| {
+        let masked = FusionInput { text: whole_texts, image: model.project_image(visible) };
+        model.fuse(masked, request.depth(model.mim_layer()).image(..)).image
+    });
+    States { tokens, patches, pairs }
+}
+
+/// The heads' predictions and their losses.
+///
+/// # Errors
+/// The model lacks the head of an objective.
+pub fn predict(model: &M3ae, batch: &PretrainBatch, states: States) -> Result<PretrainOutput, MissingHead> {
+    let mut output = PretrainOutput::default();
+    if let (Some(mlm), Some(tokens)) = (&batch.mlm, states.tokens) {
+        let [size, length, width] = tokens.dims();
+        // Only masked tokens meet the vocabulary.
+        let masked = tokens.reshape([size * length, width]).select(0, mlm.positions.clone()); // [M, D]
+        let logits = required(model.mlm_head.as_ref(), "mlm")?.forward(masked); // [M, V]
+        output.mlm = Some(MlmOutput::from_predictions(logits, mlm));
+    }
+    if let (Some(mim), Some(state)) = (&batch.mim, states.patches) {
+        let patches = required(model.mim_head.as_ref(), "mim")?.forward(state, mim.ids_restore.clone()); // [B, N, P·P·3]
+        output.mim = Some(MimOutput::from_predictions(patches, model, &batch.image, mim));
+    }
+    if let (Some(itm), Some(pairs)) = (&batch.itm, states.pairs) {
+        let logits = required(model.itm_head.as_ref(), "itm")?.forward(pairs); // [B, 2]
+        output.itm = Some(ItmOutput::from_predictions(logits, itm));
+    }
+    Ok(output)
+}
+
+/// Says which head is missing before anything is computed.
+fn check_heads(model: &M3ae, batch: &PretrainBatch) -> Result<(), MissingHead> {
+    batch.mlm.as_ref().map(|_| required(model.mlm_head.as_ref(), "mlm")).transpose()?;
+    batch.mim.as_ref().map(|_| required(model.mim_head.as_ref(), "mim")).transpose()?;
+    batch.itm.as_ref().map(|_| required(model.itm_head.as_ref(), "itm")).transpose()?;
+    Ok(())
 }

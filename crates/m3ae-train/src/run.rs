@@ -91,7 +91,7 @@ pub struct Run<'a> {
 
 type Batches = Box<dyn Iterator<Item = Result<CaptionBatch, DataError>>>;
 /// Sees the first batch of a split.
-type Show<'a> = &'a mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<Vec<PathBuf>, TrainError>;
+type FirstBatch<'a> = &'a mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<(), TrainError>;
 
 impl<'a> Run<'a> {
     /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added here). `folder` is made once the weights are there.
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let (step, model, device) = (self.progress.step, self.model.valid(), self.device.clone().inner());
         let metrics = self.evaluate(&model, &self.setup.val, &mut |samples, folder| {
-            self.setup.task.show(&model, samples, step, &device, folder)
+            self.setup.task.show(&model, samples, step, &device, folder.path())
         })?;
         self.progress.skipped = self.skipped.skipped().to_vec();
         self.folder.record(&Line::Validation { step, metrics: &metrics })?;
@@ -328,7 +328,7 @@ impl<'a> Run<'a> {
     }
 
     /// Metrics of a split without dropout, with draws that never change; `first` sees its first batch.
-    fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: Show<'_>) -> Result<Metrics, TrainError> {
+    fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: FirstBatch<'_>) -> Result<Metrics, TrainError> {
         let device = self.device.clone().inner();
         let mut sums = Sums::default();
         for (number, samples) in loader.epoch(0, 0).enumerate() {
@@ -388,7 +388,7 @@ impl<'a> Run<'a> {
         }
         let mut test = None;
         if let Some(loader) = &self.setup.test {
-            let metrics = self.evaluate(&model, loader, &mut |_, _| Ok(Vec::new()))?;
+            let metrics = self.evaluate(&model, loader, &mut |_, _| Ok(()))?;
             self.folder.record(&Line::Test { step: best.unwrap_or(self.progress.step), metrics: &metrics })?;
             test = Some(metrics);
         }

@@ -1,6 +1,6 @@
 //! What is trained: the part of a run that differs between pre-training and each kind of fine-tuning.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
@@ -8,7 +8,6 @@ use m3ae_model::{HeadsConfig, M3ae};
 
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics};
-use crate::run::RunFolder;
 
 /// A task turns loaded samples into a loss, and says what the loss was made of.
 pub trait Task: Send + Sync {
@@ -24,26 +23,23 @@ pub trait Task: Send + Sync {
     /// The number by which checkpoints are compared on the validation split: the higher, the better (spec 6).
     fn score(&self, metrics: &Metrics) -> f64;
 
-    /// What [`score`](Self::score) is, in words.
-    fn score_name(&self) -> &'static str;
-
     /// The answers of the question-answering head, in its order.
     fn answers(&self) -> Option<&[String]> {
         None
     }
 
-    /// Shows what the model makes of the first validation batch, as files in the run's folder; tells which.
+    /// Writes files into the run's `folder` that show the model's predictions for the first validation batch, after `step` steps.
     ///
     /// # Errors
-    /// The device cannot be read or a file not written.
+    /// The device cannot be read, or a file cannot be written.
     fn show(
         &self,
         _model: &M3ae,
         _samples: &CaptionBatch,
         _step: usize,
         _device: &Device,
-        _folder: &RunFolder,
-    ) -> Result<Vec<PathBuf>, TrainError> {
-        Ok(Vec::new())
+        _folder: &Path,
+    ) -> Result<(), TrainError> {
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use m3ae_model::FusionText;
 use m3ae_model::{M3aeConfig, with_precision};
-use m3ae_train::stages::{self, Images, States};
+use m3ae_train::pretrain::{self, Images, States};
 use m3ae_train::{AdamW, AdamWConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step};
 use serde::Serialize;
 
@@ -128,23 +128,25 @@ fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Resu
         std::array::from_fn(|_| Times::default());
     for step in 0..=steps {
         let texts = text.both(device, || {
-            let texts = stages::encode_texts(&model, &batch);
+            let texts = pretrain::encode_texts(&model, &batch);
             Ok((texts.clone(), texts.tokens.sum()))
         })?;
         let images = vision.both(device, || {
-            let images = stages::encode_images(&model, &batch)?;
-            Ok((images.clone(), images.whole.sum() + images.visible.sum()))
+            let images = pretrain::encode_images(&model, &batch)?;
+            Ok((images.clone(), sum([&images.whole, &images.visible])?))
         })?;
         let texts = FusionText { tokens: leaf(texts.tokens), bias: texts.bias };
-        let images = Images { whole: leaf(images.whole), visible: leaf(images.visible) };
+        let images = Images { whole: images.whole.map(leaf), visible: images.visible.map(leaf) };
         let states = fusion.both(device, || {
-            let states = stages::fuse(&model, &batch, texts, images);
-            let States { tokens, pairs, patches } = states.clone();
-            Ok((states, tokens.sum() + pairs.sum() + patches.sum()))
+            let states = pretrain::fuse(&model, &batch, texts, images);
+            let pairs = states.pairs.clone().context("a step without image-text matching")?;
+            let total = sum([&states.tokens, &states.patches])? + pairs.sum();
+            Ok((states, total))
         })?;
-        let States { tokens, pairs, patches } = states;
-        let states = States { tokens: leaf(tokens), pairs: leaf(pairs), patches: leaf(patches) };
-        heads.both(device, || Ok(((), stages::predict(&model, &batch, states)?.total(ObjectiveWeights::default()))))?;
+        let States { tokens, patches, pairs } = states;
+        let states = States { tokens: tokens.map(leaf), patches: patches.map(leaf), pairs: pairs.map(leaf) };
+        heads
+            .both(device, || Ok(((), pretrain::predict(&model, &batch, states)?.total(ObjectiveWeights::default()))))?;
         masks.once(device, || samples.batch(step as u64, device))?;
         model = whole.once(device, || {
             let total = pretrain_step(&model, &batch)?.total(ObjectiveWeights::default());
@@ -170,16 +172,24 @@ fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Resu
     Ok((parts, whole.part("whole", none).forward))
 }
 
+/// The sum of all values.
+fn sum<const N: usize>(states: [&Option<Tensor<3>>; N]) -> Result<Tensor<1>> {
+    let sums = states.into_iter().flatten().map(|state| state.clone().sum());
+    sums.reduce(|a, b| a + b).context("a step without objectives")
+}
+
 /// The same values, cut off from the graph that made them.
 fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.detach().require_grad()
 }
 
-/// Multiply-adds of text encoder, vision encoder, fusion and heads, as [`stages`] run them.
+/// Multiply-adds of text encoder, vision encoder, fusion and heads, as [`pretrain_step`] runs them.
 fn counted(config: &M3aeConfig, size: Size, batch: &PretrainBatch, mim_layer: usize) -> Result<[Products; 4]> {
     let clip = config.vision.clip().context("only models with CLIP's vision encoder are counted")?;
-    let ([torn, ..], [masked]) = (batch.itm.false_image.dims(), batch.mlm.positions.dims());
-    let ([_, visible], patches) = (batch.visible.ids_keep.dims(), config.vision.patches());
+    let torn = batch.itm.as_ref().map_or(0, |itm| itm.false_image.dims()[0]);
+    let masked = batch.mlm.as_ref().map_or(0, |mlm| mlm.positions.dims()[0]);
+    let visible = batch.mim.as_ref().map_or(0, |mim| mim.ids_keep.dims()[1]);
+    let patches = config.vision.patches();
     let (count, length) = (size.batch, size.text);
     let pairs = |count, image| Pairs { count, text: length, image: 1 + image };
     let image_tokens = (count + torn) * (1 + patches) + count * (1 + visible);

@@ -155,7 +155,7 @@ fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Resul
             let step = if kind == Kind::ThreePasses { three_passes } else { pretrain_step };
             let mut batch = inputs.pretraining(model.patch_size());
             if kind == Kind::FalseFromBatch {
-                batch.itm = from_batch(batch.itm);
+                batch.itm = batch.itm.map(from_batch);
             }
             step(&model, &batch)?.total(ObjectiveWeights::default())
         }
@@ -228,23 +228,23 @@ impl Inputs {
             image: self.image.clone(),
             text_ids: self.ids.clone(),
             text_mask: self.mask.clone(),
-            mlm: MaskedTokens {
+            mlm: Some(MaskedTokens {
                 ids: self.ids.clone(),
                 positions: positions.clone(),
                 targets: flat.select(0, positions),
-            },
-            visible: VisiblePatches {
+            }),
+            mim: Some(VisiblePatches {
                 ids_keep: places.clone().narrow(1, 0, kept),
                 ids_restore: places.clone(),
                 mask: places.greater_equal_elem(kept as i64).float(),
-            },
-            itm: Matching {
+            }),
+            itm: Some(Matching {
                 false_image: self.image.clone().narrow(0, 0, torn),
                 // Matched pairs first; the others look at a false image.
                 rows: Tensor::<1, Int>::arange(0..batch as i64, &device)
                     + labels.clone().equal_elem(0).int().mul_scalar(torn as i64),
                 labels,
-            },
+            }),
         }
     }
 }

@@ -57,7 +57,7 @@ fn losses(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs) -> Result<BTreeM
     let mut losses = fine_tuning_losses(model, fixture, inputs)?;
     if let (Some(_), Some(_), Some(_)) = (&model.mlm_head, &model.mim_head, &model.itm_head) {
         let output = three_passes(model, &inputs.batch)?;
-        losses.extend([("mlm", output.mlm), ("mim", output.mim), ("itm", output.itm)]);
+        losses.extend(output.losses());
     }
     Ok(losses)
 }
@@ -164,7 +164,8 @@ fn follow(
 fn total_loss(name: &str, model: &M3ae, fixture: &mut Fixture, inputs: &Inputs) -> Result<(Tensor<1>, Vec<f64>)> {
     let (total, parts) = if name == "pretrain" {
         let output = pretrain_step(model, &inputs.batch)?;
-        (output.total(ObjectiveWeights::default()), vec![output.mlm, output.mim, output.itm])
+        let losses = output.losses().into_iter().map(|(_, loss)| loss).collect();
+        (output.total(ObjectiveWeights::default()), losses)
     } else {
         let loss =
             fine_tuning_losses(model, fixture, inputs)?.remove(name).context("the checkpoint has no vqa head")?;

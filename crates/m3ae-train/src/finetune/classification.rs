@@ -6,10 +6,9 @@ use burn::prelude::*;
 use m3ae_data::CaptionBatch;
 use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 
-use crate::error::TrainError;
+use crate::error::{TrainError, required};
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
-use crate::pretrain::MissingHead;
 use crate::task::Task;
 
 /// Classification.
@@ -52,7 +51,7 @@ impl Task for Classification {
             targets.push(class(id).ok_or_else(|| TrainError::UnknownSample { id: id.clone() })?);
         }
         let targets = Tensor::<1, Int>::from_data(targets.as_slice(), device);
-        let head = model.cls_head.as_ref().ok_or(MissingHead("cls"))?;
+        let head = required(model.cls_head.as_ref(), "cls")?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
         let logits = head.forward(model.forward_pooled(texts, image)); // [B, classes]
@@ -65,9 +64,5 @@ impl Task for Classification {
 
     fn score(&self, metrics: &Metrics) -> f64 {
         metrics.get("cls_accuracy").unwrap_or(f64::NEG_INFINITY)
-    }
-
-    fn score_name(&self) -> &'static str {
-        "cls_accuracy"
     }
 }

@@ -6,10 +6,9 @@ use burn::prelude::*;
 use m3ae_data::{CaptionBatch, Question};
 use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 
-use crate::error::TrainError;
+use crate::error::{TrainError, required};
 use crate::losses::vqa_loss;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::pretrain::MissingHead;
 use crate::task::Task;
 
 /// Question answering.
@@ -70,7 +69,7 @@ impl Task for QuestionAnswering {
         let targets = Tensor::<1>::from_data(targets.as_slice(), device).reshape([size, answers]);
         let closed = Tensor::<1>::from_data(closed.as_slice(), device); // [B]
 
-        let head = model.vqa_head.as_ref().ok_or(MissingHead("vqa"))?;
+        let head = required(model.vqa_head.as_ref(), "vqa")?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
         let logits = head.forward(model.forward_pooled(texts, image)); // [B, answers]
@@ -92,10 +91,6 @@ impl Task for QuestionAnswering {
 
     fn score(&self, metrics: &Metrics) -> f64 {
         metrics.get("vqa_score").unwrap_or(f64::NEG_INFINITY)
-    }
-
-    fn score_name(&self) -> &'static str {
-        "vqa_score"
     }
 
     fn answers(&self) -> Option<&[String]> {

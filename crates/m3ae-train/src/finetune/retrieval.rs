@@ -4,10 +4,9 @@ use burn::prelude::*;
 use m3ae_data::CaptionBatch;
 use m3ae_model::{FusionInput, FusionRequest, HeadsConfig, M3ae, Texts, images};
 
-use crate::error::TrainError;
+use crate::error::{TrainError, required};
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
-use crate::pretrain::MissingHead;
 use crate::task::Task;
 
 /// Retrieval: the true text against false ones.
@@ -37,7 +36,7 @@ impl Task for Retrieval {
         _number: u64,
         device: &Device,
     ) -> Result<Measured, TrainError> {
-        let head = model.irtr_head.as_ref().ok_or(MissingHead("irtr"))?;
+        let head = required(model.irtr_head.as_ref(), "irtr")?;
         let size = samples.len();
         let false_texts = samples.false_texts.as_ref().ok_or(TrainError::NoFalseTexts)?;
         // The true text first: B groups of 1 + F.
@@ -67,10 +66,6 @@ impl Task for Retrieval {
     /// Minus the loss, as in the reference.
     fn score(&self, metrics: &Metrics) -> f64 {
         metrics.get("irtr_loss").map_or(f64::NEG_INFINITY, |loss| -loss)
-    }
-
-    fn score_name(&self) -> &'static str {
-        "minus irtr_loss"
     }
 }
 

@@ -212,10 +212,6 @@ impl Task for Failing {
     fn score(&self, metrics: &Metrics) -> f64 {
         self.task.score(metrics)
     }
-
-    fn score_name(&self) -> &'static str {
-        self.task.score_name()
-    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Masked language modelling, masked image modelling and image-text matching together (spec 2).
+//! The pre-training task: all objectives together (`docs/spec.md`, section 2).
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
@@ -9,12 +9,9 @@ use m3ae_model::{HeadsConfig, M3ae};
 use m3ae_text::Tokenizer;
 use serde::Serialize;
 
-use super::{Batcher, BatcherConfig};
+use super::{Batcher, BatcherConfig, MaskedTokens, MlmOutput, ObjectiveWeights, draw_reconstructions, pretrain_step};
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::pretrain::draw_reconstructions;
-use crate::pretrain::{ObjectiveWeights, PretrainBatch, PretrainOutput, pretrain_step};
-use crate::run::RunFolder;
 use crate::task::Task;
 
 /// Words that are shown with the model's guesses.
@@ -30,17 +27,13 @@ pub struct Pretraining {
 }
 
 impl Pretraining {
-    /// The task over captions of this tokenizer.
+    /// Pre-training on captions of this tokenizer. Each validation draws the first `pictures` images' reconstructions, and lists the
+    /// model's guesses for the masked tokens of their captions.
     ///
     /// # Errors
     /// As [`Batcher::new`].
-    pub fn new(
-        batcher: BatcherConfig,
-        weights: ObjectiveWeights,
-        tokenizer: Tokenizer,
-        pictures: usize,
-    ) -> Result<Self, TrainError> {
-        Ok(Self { batcher: Batcher::new(batcher, &tokenizer)?, weights, tokenizer, pictures })
+    pub fn new(batcher: BatcherConfig, tokenizer: Tokenizer, pictures: usize) -> Result<Self, TrainError> {
+        Ok(Self { batcher: Batcher::new(batcher, &tokenizer)?, weights: batcher.objectives, tokenizer, pictures })
     }
 }
 
@@ -52,25 +45,27 @@ impl Task for Pretraining {
     fn step(&self, model: &M3ae, samples: &CaptionBatch, number: u64, device: &Device) -> Result<Measured, TrainError> {
         let batch = self.batcher.batch(samples, number, device)?;
         let output = pretrain_step(model, &batch)?;
-        let ([tokens], size) = (batch.mlm.targets.dims(), samples.len());
-        let terms = vec![
-            Term::mean("mlm_loss", &output.mlm, tokens),
-            Term::sum("mlm_accuracy", output.mlm_hits.clone().float(), tokens),
-            Term::mean("mim_loss", &output.mim, size),
-            Term::mean("itm_loss", &output.itm, size),
-            Term::sum("itm_accuracy", output.itm_hits.clone().float(), size),
-        ];
+        let size = samples.len();
+        let mut terms = Vec::with_capacity(5);
+        if let (Some(masked), Some(mlm)) = (&batch.mlm, &output.mlm) {
+            let [tokens] = masked.targets.dims();
+            terms.push(Term::mean("mlm_loss", &mlm.loss, tokens));
+            terms.push(Term::sum("mlm_accuracy", mlm.hits.clone().float(), tokens));
+        }
+        if let Some(mim) = &output.mim {
+            terms.push(Term::mean("mim_loss", &mim.loss, size));
+        }
+        if let Some(itm) = &output.itm {
+            terms.push(Term::mean("itm_loss", &itm.loss, size));
+            terms.push(Term::sum("itm_accuracy", itm.hits.clone().float(), size));
+        }
         Ok(Measured { loss: output.total(self.weights), terms, samples: size })
     }
 
-    /// The sum of the objectives' metrics, of which masked image modelling has minus its loss.
+    /// `mlm_accuracy + itm_accuracy - mim_loss`, as in the reference.
     fn score(&self, metrics: &Metrics) -> f64 {
         let of = |name| metrics.get(name).unwrap_or(0.0);
         of("mlm_accuracy") + of("itm_accuracy") - of("mim_loss")
-    }
-
-    fn score_name(&self) -> &'static str {
-        "mlm_accuracy + itm_accuracy - mim_loss"
     }
 
     fn show(
@@ -79,21 +74,26 @@ impl Task for Pretraining {
         samples: &CaptionBatch,
         step: usize,
         device: &Device,
-        folder: &RunFolder,
-    ) -> Result<Vec<PathBuf>, TrainError> {
+        folder: &Path,
+    ) -> Result<(), TrainError> {
         if self.pictures == 0 || samples.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let batch = self.batcher.batch(samples, 0, device)?;
         let output = pretrain_step(model, &batch)?;
-        let words = folder.file(&format!("predictions-{step:06}.json"));
-        let json = serde_json::to_vec_pretty(&self.guesses(samples, &batch, &output)?);
-        let json = json.map_err(std::io::Error::from).map_err(TrainError::io(&words))?;
-        std::fs::write(&words, json).map_err(TrainError::io(&words))?;
-        let picture = folder.file(&format!("reconstructions-{step:06}.png"));
-        let drawn = draw_reconstructions(model, &batch.image, &batch.visible.mask, output.patches, self.pictures)?;
-        drawn.save(&picture).map_err(|source| TrainError::Picture { path: picture.clone(), source })?;
-        Ok(vec![picture, words])
+        if let (Some(masked), Some(mlm)) = (&batch.mlm, &output.mlm) {
+            let [_, length] = batch.text_ids.dims();
+            let path = folder.join(format!("predictions-{step:06}.json"));
+            let json = serde_json::to_vec_pretty(&self.guesses(samples, length, masked, mlm)?);
+            let json = json.map_err(std::io::Error::from).map_err(TrainError::io(&path))?;
+            std::fs::write(&path, json).map_err(TrainError::io(&path))?;
+        }
+        if let (Some(visible), Some(mim)) = (&batch.mim, output.mim) {
+            let path = folder.join(format!("reconstructions-{step:06}.png"));
+            let drawn = draw_reconstructions(model, &batch.image, &visible.mask, mim.patches, self.pictures)?;
+            drawn.save(&path).map_err(|source| TrainError::Picture { path: path.clone(), source })?;
+        }
+        Ok(())
     }
 }
 
@@ -114,25 +114,26 @@ struct GuessedWord {
 }
 
 impl Pretraining {
+    /// For the first captions: the model's guesses for each masked token. Texts are `length` tokens long, padding included.
     fn guesses(
         &self,
         samples: &CaptionBatch,
-        batch: &PretrainBatch,
-        output: &PretrainOutput,
+        length: usize,
+        masked: &MaskedTokens,
+        mlm: &MlmOutput,
     ) -> Result<Vec<Guessed>, TrainError> {
         let shown = self.pictures.min(samples.len());
         let mut guessed = Vec::with_capacity(shown);
         for ids in &samples.text_ids[..shown] {
             guessed.push(Guessed { text: self.tokenizer.decode(ids, true), words: Vec::new() });
         }
-        let [rows, vocabulary] = output.token_logits.dims();
-        let [_, length] = batch.text_ids.dims();
+        let [rows, vocabulary] = mlm.logits.dims();
         if rows == 0 {
             return Ok(guessed);
         }
-        let probabilities: Vec<f32> = softmax(output.token_logits.clone(), 1).try_into_vec_as()?; // [M, V]
-        let positions: Vec<i64> = batch.mlm.positions.clone().try_into_vec_as()?;
-        let targets: Vec<i64> = batch.mlm.targets.clone().try_into_vec_as()?;
+        let probabilities: Vec<f32> = softmax(mlm.logits.clone(), 1).try_into_vec_as()?; // [M, V]
+        let positions: Vec<i64> = masked.positions.clone().try_into_vec_as()?;
+        let targets: Vec<i64> = masked.targets.clone().try_into_vec_as()?;
         for ((row, &place), &target) in probabilities.chunks_exact(vocabulary).zip(&positions).zip(&targets) {
             let (sample, position) = (place as usize / length, place as usize % length);
             let Some(of) = guessed.get_mut(sample) else { break };

@@ -14,8 +14,7 @@ use m3ae_weights::resolve;
 
 use crate::error::TrainError;
 use crate::finetune::{Classification, QuestionAnswering, Retrieval};
-use crate::pretrain::BatcherConfig;
-use crate::pretrain::Pretraining;
+use crate::pretrain::{BatcherConfig, Pretraining};
 use crate::recipe::{FalseImages, RunConfig, RunConfigError, TaskKind};
 use crate::task::Task;
 
@@ -99,8 +98,9 @@ impl Setup {
                     patches: sizes.patches(),
                     mask_ratio: config.masking.image_ratio,
                     text: config.text_mask(),
+                    objectives: config.weights(),
                 };
-                Box::new(Pretraining::new(batcher, config.weights(), tokenizer.clone(), config.log.pictures)?)
+                Box::new(Pretraining::new(batcher, tokenizer.clone(), config.log.pictures)?)
             }
         };
         let model = config.model_config(&tokenizer, task.heads())?;
@@ -149,6 +149,7 @@ fn loader_config(config: &RunConfig, image_size: usize) -> LoaderConfig {
         max_length: config.text.max_length,
         cache_mib: config.data.cache_mib,
         false_images: config.task.kind == TaskKind::Pretraining
+            && config.objectives.itm > 0.0
             && config.objectives.false_images == FalseImages::DataSet,
         false_texts: if config.task.kind == TaskKind::Retrieval { config.task.false_texts } else { 0 },
         ..LoaderConfig::default()

@@ -6,7 +6,7 @@ use m3ae_data::CaptionBatch;
 use m3ae_masking::TextMaskConfig;
 use m3ae_model::M3aeConfig;
 use m3ae_text::Tokenizer;
-use m3ae_train::{Batcher, BatcherConfig, PretrainBatch};
+use m3ae_train::{Batcher, BatcherConfig, ObjectiveWeights, PretrainBatch};
 
 use crate::bench::synthetic::caption;
 use crate::bench::work::Size;
@@ -40,6 +40,7 @@ impl Samples {
             patches: config.vision.patches(),
             mask_ratio: 0.75,
             text: TextMaskConfig::default(),
+            objectives: ObjectiveWeights::default(),
         };
         Ok(Self { batcher: Batcher::new(batcher, &tokenizer)?, loaded })
     }
