@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use m3ae::{Answers, Crop, Image, Model, draw, open_image, read_image};
+use m3ae_benchmark::blocks;
 use m3ae_report::write_atomic;
 use serde_json::json;
 
-use crate::blocks::blocks;
 use crate::model::ModelArgs;
 use crate::output::chain;
 use rows::Row;
@@ -65,6 +65,10 @@ pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
         standard_input = Some(image(&rows[0].image)?);
     }
     let model = args.model.open(device)?.model;
+    // Before anything is printed: a reader that is gone must not cost the picture.
+    if let (Some(path), Some(image), [row]) = (&args.attention, &standard_input, rows.as_slice()) {
+        draw_attention(&model, image, &row.question, path)?;
+    }
     let mut failed = 0;
     for block in blocks(&rows.iter().map(|row| &row.image).collect::<Vec<_>>(), model.batch_size()) {
         let answers = answer(&model, &rows[block.clone()], usize::from(args.top), standard_input.as_ref());
@@ -75,9 +79,6 @@ pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
                 answers => failed += usize::from(!say(row, answers, args)),
             }
         }
-    }
-    if let (Some(path), Some(image), [row]) = (&args.attention, &standard_input, rows.as_slice()) {
-        draw_attention(&model, image, &row.question, path)?;
     }
     if failed > 0 {
         eprintln!("error: {failed} of {} rows could not be answered", rows.len());

@@ -8,27 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use m3ae_benchmark::Benchmark;
 use m3ae_eval::{BenchmarkRow, BenchmarkTable, Finished, Without, benchmark_rows};
 use m3ae_report::write_atomic;
 use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
 
 use crate::backend::Backend;
-use crate::eval::Benchmark;
 use crate::output::{chain, say, say_error};
 use crate::training::{INTERRUPTED, Stop};
 use crate::{environment, files};
 use data::Found;
 use task::{Runner, Task};
 
-/// The benchmarks, as the paper orders them.
-const ALL: [Benchmark; 6] = [
-    Benchmark::VqaRad,
-    Benchmark::Slake,
-    Benchmark::VqaMed2019,
-    Benchmark::Melinda,
-    Benchmark::Roco,
-    Benchmark::PhantomVqa,
-];
 /// Keys of recipes that the benchmark sets itself.
 const OWN_KEYS: [&str; 5] = ["run.name", "run.directory", "run.seed", "init.checkpoint", "data.prepared"];
 
@@ -187,7 +178,7 @@ struct Plan {
 fn plan(args: &BenchmarkArgs) -> Result<Plan> {
     let wanted = |benchmark: &Benchmark| args.sets.is_empty() || args.sets.contains(benchmark);
     let (mut here, mut missing) = (Vec::new(), Vec::new());
-    for benchmark in ALL {
+    for benchmark in Benchmark::ALL {
         match data::look(benchmark, &args.prepared) {
             Found::Here => here.push(benchmark),
             Found::Missing(why) if wanted(&benchmark) => {
@@ -214,7 +205,8 @@ fn plan(args: &BenchmarkArgs) -> Result<Plan> {
 
 /// The rows of what is finished, in the paper's order.
 fn rows(finished: &mut [(Task, Finished)]) -> Vec<BenchmarkRow> {
-    finished.sort_by_key(|(task, _)| (ALL.iter().position(|benchmark| *benchmark == task.benchmark), task.seed));
+    finished
+        .sort_by_key(|(task, _)| (Benchmark::ALL.iter().position(|benchmark| *benchmark == task.benchmark), task.seed));
     benchmark_rows(&finished.iter().map(|(_, done)| done.clone()).collect::<Vec<_>>())
 }
 
@@ -243,11 +235,11 @@ fn changes_of(benchmark: Benchmark, overrides: &[String]) -> Result<Vec<String>>
         let change = match key.split_once(':') {
             None => option.as_str(),
             Some((set, _)) => {
-                let known = ALL.iter().any(|benchmark| benchmark.name() == set);
+                let known = Benchmark::ALL.iter().any(|benchmark| benchmark.name() == set);
                 ensure!(
                     known,
                     "--set {option}: there is no set {set:?}; it is one of {}",
-                    ALL.map(Benchmark::name).join(", ")
+                    Benchmark::ALL.map(Benchmark::name).join(", ")
                 );
                 if set != benchmark.name() {
                     continue;

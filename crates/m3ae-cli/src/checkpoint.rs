@@ -9,6 +9,7 @@ use m3ae_weights::{
 };
 
 use crate::model::read_answers;
+use crate::output::say;
 
 /// Say what a checkpoint is: its tensors, its size by part, its heads, and the model it needs.
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,7 @@ pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     };
     let extras = Extras { tokenizer: args.tokenizer.clone(), answers, max_length };
     export_folder(&model, &config, &extras, &args.out)?;
-    print!("{report}");
-    println!("{}", args.out.display());
+    say!("{}", report.to_string().trim_end());
+    say!("{}", args.out.display());
     Ok(())
 }

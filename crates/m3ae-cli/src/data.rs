@@ -34,13 +34,20 @@ struct InspectArgs {
 /// Runs the command.
 pub fn run(args: &DataArgs) -> Result<()> {
     let DataCommand::Inspect(args) = &args.command;
-    print!("{}", inspect(&args.file)?);
-    if args.pictures > 0 {
-        let path = args.sheet.clone().unwrap_or_else(|| args.file.with_extension("png"));
-        let options = SheetOptions { pictures: args.pictures, ..SheetOptions::default() };
-        let sheet = contact_sheet(&ArrowFile::open(&args.file)?, &options)?;
-        sheet.save(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let text = inspect(&args.file)?;
+    // Before anything is printed: a reader that is gone must not cost the sheet.
+    let sheet = (args.pictures > 0).then(|| write_sheet(args)).transpose()?;
+    print!("{text}");
+    if let Some(path) = sheet {
         println!("contact sheet: {}", path.display());
     }
     Ok(())
+}
+
+fn write_sheet(args: &InspectArgs) -> Result<PathBuf> {
+    let path = args.sheet.clone().unwrap_or_else(|| args.file.with_extension("png"));
+    let options = SheetOptions { pictures: args.pictures, ..SheetOptions::default() };
+    let sheet = contact_sheet(&ArrowFile::open(&args.file)?, &options)?;
+    sheet.save(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
 use m3ae::open_image;
+use m3ae_benchmark::write_matrices;
 use m3ae_report::write_atomic;
-use safetensors::tensor::{Dtype, TensorView};
 
 use crate::files;
 use crate::model::ModelArgs;
+use crate::output::say;
 
 /// Compute features of images and texts.
 #[derive(Debug, clap::Args)]
@@ -85,7 +86,8 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
                 ("images".to_owned(), serde_json::to_string(&names)?),
                 ("texts".to_owned(), serde_json::to_string(&texts)?),
             ]);
-            save(&args.out, &matrices, metadata)?;
+            let matrices: Vec<_> = matrices.iter().map(|(name, rows)| (*name, rows.as_slice())).collect();
+            write_matrices(&args.out, &matrices, metadata)?;
             vec![args.out.clone()]
         }
         Format::Npy => save_npy(
@@ -95,9 +97,9 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
         )?,
     };
     for (name, rows) in &matrices {
-        println!("{name} [{}, {}]", rows.len(), rows[0].len());
+        say!("{name} [{}, {}]", rows.len(), rows[0].len());
     }
-    written.iter().for_each(|path| println!("{}", path.display()));
+    written.iter().for_each(|path| say!("{}", path.display()));
     Ok(())
 }
 
@@ -136,17 +138,4 @@ fn save_npy(out: &Path, matrices: &[(&str, Vec<Vec<f32>>)], rows: &serde_json::V
     write_atomic(&names, &serde_json::to_vec_pretty(rows)?)?;
     written.push(names);
     Ok(written)
-}
-
-/// Writes matrices of rows of equal length as float32, whole or not at all.
-pub fn save(path: &Path, matrices: &[(&str, Vec<Vec<f32>>)], metadata: HashMap<String, String>) -> Result<()> {
-    let bytes: Vec<Vec<u8>> = matrices
-        .iter()
-        .map(|(_, rows)| rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
-    let mut views = Vec::with_capacity(matrices.len());
-    for ((name, rows), bytes) in matrices.iter().zip(&bytes) {
-        views.push((*name, TensorView::new(Dtype::F32, vec![rows.len(), rows.first().map_or(0, Vec::len)], bytes)?));
-    }
-    Ok(write_atomic(path, &safetensors::serialize(views, Some(metadata))?)?)
 }

@@ -29,6 +29,12 @@ pub fn facts(devices: &[Device]) -> BTreeMap<&'static str, String> {
     facts
 }
 
+/// The facts of one device, for the record of an evaluation.
+pub fn record(device: &Device) -> BTreeMap<String, String> {
+    let facts = facts(std::slice::from_ref(device)).into_iter();
+    facts.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// The processor's name, where the system tells (Linux).
 fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;

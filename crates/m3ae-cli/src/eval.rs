@@ -1,28 +1,20 @@
 //! `m3ae eval`: a trained model's scores on a benchmark, with intervals, predictions and a report.
 
-mod benchmark;
-mod classification;
 mod compare;
-mod job;
-mod place;
-mod protocol;
-mod questions;
-mod retrieval;
-mod vqa;
-mod write;
+mod perform;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use burn::prelude::Device;
+use m3ae_benchmark::{Benchmark, Job, ProtocolName, Split, default_folder, default_prepared};
 use m3ae_eval::Bootstrap;
 
-pub use benchmark::{Benchmark, ProtocolName, Split};
-pub use job::{Job, prepared_path};
-pub use place::RECORD;
-pub use protocol::options as prepare_options;
+pub use perform::{perform, show};
 
+use crate::environment;
 use crate::model::ModelOptions;
 
 /// Score a trained model on a benchmark: table, eval.json, predictions.jsonl and report.html.
@@ -84,18 +76,18 @@ pub struct EvalArgs {
 }
 
 impl EvalArgs {
-    fn job(&self, benchmark: Benchmark, checkpoint: &str) -> Job {
+    fn job(&self, benchmark: Benchmark, checkpoint: &str, device: &Device) -> Result<Job> {
         let set = benchmark.set();
         let raw = self.raw.clone().unwrap_or_else(|| set.default_raw().to_owned());
-        Job {
+        Ok(Job {
             benchmark,
             checkpoint: checkpoint.to_owned(),
-            options: self.options.clone(),
+            options: self.options.open_options()?,
             split: self.split,
             protocol: self.protocol,
-            prepared: self.prepared.clone().unwrap_or_else(|| job::default_prepared(set, &raw, self.protocol)),
+            prepared: self.prepared.clone().unwrap_or_else(|| default_prepared(set, &raw, self.protocol)),
             raw,
-            out: self.out.clone().unwrap_or_else(|| place::default_folder(benchmark, self.split, checkpoint)),
+            out: self.out.clone().unwrap_or_else(|| default_folder(benchmark, self.split, checkpoint)),
             overwrite: self.overwrite,
             bootstrap: self.bootstrap(),
             cases: self.cases,
@@ -103,8 +95,8 @@ impl EvalArgs {
             candidates: self.candidates,
             logits: self.logits,
             inputs: BTreeMap::new(),
-            stop: None,
-        }
+            environment: environment::record(device),
+        })
     }
 
     fn bootstrap(&self) -> Bootstrap {
@@ -118,7 +110,10 @@ pub fn run(args: &EvalArgs, device: &Device) -> Result<()> {
         return compare::run(a, b, args.out.as_deref(), &args.bootstrap());
     }
     match (args.benchmark, &args.checkpoint) {
-        (Some(benchmark), Some(checkpoint)) => args.job(benchmark, checkpoint).perform(device).map(|_| ()),
+        (Some(benchmark), Some(checkpoint)) => {
+            let stop = std::sync::atomic::AtomicBool::new(false);
+            perform(&args.job(benchmark, checkpoint, device)?, device, &stop).map(|_| ())
+        }
         _ => bail!("name a benchmark and a --checkpoint, or two evaluations with --compare"),
     }
 }

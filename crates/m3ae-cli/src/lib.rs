@@ -15,7 +15,6 @@
 mod answer;
 pub mod backend;
 mod benchmark;
-mod blocks;
 mod checkpoint;
 mod data;
 mod embed;
@@ -27,7 +26,7 @@ pub mod memory;
 pub mod model;
 pub mod output;
 mod prepare;
-mod prepared;
+mod progress;
 mod reconstruct;
 mod retrieve;
 pub mod training;
@@ -89,14 +88,18 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
-    /// Whether it trains, which a closed output must not end without saving.
-    fn trains(&self) -> bool {
-        matches!(self, Self::Pretrain(_) | Self::Finetune(_) | Self::Benchmark(_))
+    /// Whether it leaves results in files: a closed output must not end it before they are written.
+    fn leaves_results(&self) -> bool {
+        match self {
+            Self::Pretrain(_) | Self::Finetune(_) | Self::Benchmark(_) | Self::Eval(_) => true,
+            Self::Prepare(_) | Self::Convert(_) | Self::Embed(_) | Self::Reconstruct(_) => true,
+            Self::Answer(_) | Self::Retrieve(_) | Self::Info(_) | Self::Data(_) => false,
+        }
     }
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {
-    if !cli.command.trains() {
+    if !cli.command.leaves_results() {
         output::end_with_reader()?;
     }
     let device = cli.backend.device()?;

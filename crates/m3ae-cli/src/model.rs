@@ -59,15 +59,20 @@ impl ModelOptions {
     /// Opens the model of that name.
     pub fn open(&self, checkpoint: &str, device: &Device) -> Result<Opened> {
         let begun = Instant::now();
+        let model =
+            self.open_options()?.open(checkpoint, device).with_context(|| format!("--checkpoint {checkpoint}"))?;
+        Ok(Opened { model, took: begun.elapsed() })
+    }
+
+    /// These options for the library; reads the file of answers.
+    pub fn open_options(&self) -> Result<OpenOptions> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
-        let options = OpenOptions::new()
+        Ok(OpenOptions::new()
             .tokenizer(self.tokenizer.clone())
             .answers(answers)
             .max_length(self.max_length)
             .image_size(self.image_size)
-            .batch_size(self.batch_size);
-        let model = options.open(checkpoint, device).with_context(|| format!("--checkpoint {checkpoint}"))?;
-        Ok(Opened { model, took: begun.elapsed() })
+            .batch_size(self.batch_size))
     }
 }
 

@@ -10,6 +10,8 @@ use m3ae_prepare::{
     Language, PrepareOptions, PrepareReport, REPORT_NAME, SetName, ValChoice, VocabularyScope, prepare, survey,
 };
 
+use crate::output::{say, say_error};
+
 /// Turn raw data sets into Arrow files for training.
 #[derive(Debug, clap::Args)]
 pub struct PrepareArgs {
@@ -101,19 +103,19 @@ pub fn run(args: &PrepareArgs) -> Result<()> {
         let context = || format!("preparing {set} from {}", raw.display());
         let done = match args.dry_run {
             true => survey(set, &raw, &options)
-                .map(|report| println!("{report}(dry run: {set} was counted, nothing written)\n"))
+                .map(|report| say!("{report}(dry run: {set} was counted, nothing written)\n"))
                 .with_context(context),
             false => prepare_one(set, &raw, &args.out, &options).with_context(context),
         };
         failures.extend(done.err());
     }
     if !args.dry_run && failures.len() < names.len() {
-        println!("\n{}", PrepareReport::load(&args.out)?.of(&names));
-        println!("{}", args.out.join(REPORT_NAME).display());
+        say!("\n{}", PrepareReport::load(&args.out)?.of(&names));
+        say!("{}", args.out.join(REPORT_NAME).display());
     }
     let Some(last) = failures.pop() else { return Ok(()) };
     for failure in failures {
-        eprintln!("error: {}", crate::output::chain(&failure));
+        say_error!("error: {}", crate::output::chain(&failure));
     }
     Err(last)
 }
@@ -132,7 +134,7 @@ fn prepare_one(set: SetName, raw: &Path, out: &Path, options: &PrepareOptions) -
         }
     })?;
     bar.finish_and_clear();
-    println!("{set}: {}", lines.join(", "));
+    say!("{set}: {}", lines.join(", "));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use m3ae_report::write_atomic;
 
 use crate::answer::image;
 use crate::model::ModelArgs;
+use crate::output::say;
 
 /// Remove patches of an image, or words of its caption, and let a pre-trained model fill them in.
 #[derive(Debug, clap::Args)]
@@ -42,14 +43,15 @@ pub fn run(args: &ReconstructArgs, device: &Device) -> Result<()> {
     let picture = model.reconstruct(&image, &args.caption, args.ratio, args.seed)?;
     let mut file = Cursor::new(Vec::new());
     picture.write_to(&mut file, image::ImageFormat::Png)?;
+    // Before anything is printed: a reader that is gone must not cost the picture.
+    write_atomic(&args.out, file.get_ref())?;
     if args.caption.contains(&model.mask_token()) {
         let images = model.encode_images(&[image])?;
         for (number, words) in model.fill_masks(&images, 0, &args.caption, args.top)?.iter().enumerate() {
-            println!("{} {}", model.mask_token(), number + 1);
-            words.iter().for_each(|filling| println!("  {:5.1} %  {}", 100.0 * filling.probability, filling.word));
+            say!("{} {}", model.mask_token(), number + 1);
+            words.iter().for_each(|filling| say!("  {:5.1} %  {}", 100.0 * filling.probability, filling.word));
         }
     }
-    write_atomic(&args.out, file.get_ref())?;
-    println!("{}", args.out.display());
+    say!("{}", args.out.display());
     Ok(())
 }

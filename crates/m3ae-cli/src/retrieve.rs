@@ -1,19 +1,18 @@
 //! `m3ae retrieve`: which images fit a text, which texts fit an image, which images are like an image.
 
-mod index;
-
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 use m3ae::{MatchScore, Model};
+use m3ae_benchmark::{Event, Index};
 use serde_json::json;
 
 use crate::answer::image;
+use crate::eval::show;
 use crate::files;
 use crate::model::ModelArgs;
-use index::Index;
+use crate::progress::Bar;
 
 /// Search a folder of images, or a file of texts.
 #[derive(Debug, clap::Args)]
@@ -58,7 +57,7 @@ pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
         (Some(folder), None, text, query) => {
             let paths = files::images(folder)?;
             let model = args.model.open(device)?.model;
-            let index = Index::open(&args.cache, &model, &paths)?;
+            let index = open_index(&args.cache, &model, &paths)?;
             match (text, query) {
                 (Some(text), _) => by_text(&model, &index, text)?,
                 (None, Some(image)) => by_likeness(&index, &model.embed_image(image)?)?,
@@ -94,10 +93,26 @@ pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
     Ok(())
 }
 
+/// Encodes the images that are not in the cache yet, behind a progress bar.
+fn open_index(cache: &Path, model: &Model, paths: &[PathBuf]) -> Result<Index> {
+    let (mut bar, mut left_out) = (Bar::default(), 0);
+    let index = Index::open(cache, model, paths, &mut |event| {
+        left_out += usize::from(matches!(event, Event::LeftOut { .. }));
+        show(&mut bar, &event);
+    })?;
+    eprintln!(
+        "{} images: {} encoded now, {left_out} left out, the rest from {}",
+        paths.len(),
+        index.encoded(),
+        index.folder().display()
+    );
+    Ok(index)
+}
+
 /// Every image with the text, a block of images at a time.
 fn by_text(model: &Model, index: &Index, text: &str) -> Result<Vec<Found>> {
-    let bar = ProgressBar::new(index.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} pairs, {per_sec}, {eta} left")?);
+    let mut bar = Bar::default();
+    bar.begin(index.len() as u64, 0, "pairs");
     let mut found = Vec::with_capacity(index.len());
     for block in index.blocks(model.batch_size()) {
         let images = index.tokens(block.clone(), model)?;
@@ -105,9 +120,9 @@ fn by_text(model: &Model, index: &Index, text: &str) -> Result<Vec<Found>> {
         for (place, score) in block.clone().zip(model.match_scores(&images, &pairs)?) {
             found.push(Found { name: index.name(place), score: score.score, probability: score.probability });
         }
-        bar.inc(block.len() as u64);
+        bar.advance(block.len() as u64);
     }
-    bar.finish_and_clear();
+    bar.end();
     Ok(found)
 }
 

@@ -283,7 +283,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::tests::evaluation;
-    use crate::{Bootstrap, Protocol, ScoreMatrix, retrieval_scores};
+    use crate::{Bootstrap, ChosenOn, Protocol, ScoreMatrix, retrieval_scores};
 
     fn finished(task: &str, seed: Option<u64>, value: f64) -> Finished {
         let mut evaluation = evaluation();
@@ -328,8 +328,7 @@ mod tests {
     #[test]
     fn the_table_has_a_column_per_seed_published_numbers_and_a_note_on_their_protocol() {
         let mut done = vec![finished("vqa-rad", Some(0), 0.5), finished("vqa-rad", Some(1), 0.75)];
-        done[1].evaluation.validation_equals_test = true;
-        done[0].evaluation.validation_equals_test = true;
+        done.iter_mut().for_each(|done| done.evaluation.chosen_on = ChosenOn::ScoredItems);
         let text = table(&done).markdown();
         assert!(text.contains("| seed 0 | seed 1 | items, images |"), "{text}");
         assert!(text.contains("| vqa-rad | overall | 62.50 ± 17.68 | 50.00 to 75.00 | 50.00 ("), "{text}");

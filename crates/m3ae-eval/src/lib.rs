@@ -47,6 +47,7 @@ mod published;
 mod record;
 mod report;
 mod retrieval;
+mod selection;
 #[cfg(test)]
 mod test_data;
 mod vqa;
@@ -60,8 +61,9 @@ pub use confusion::Confusion;
 pub use error::EvalError;
 pub use published::{Comparability, PUBLISHED, PublishedNumber, PublishedSource, comparability, published};
 pub use record::{
-    Evaluation, Protocol, Scores, read_evaluation, read_predictions, write_evaluation, write_predictions,
+    ChosenOn, Evaluation, Protocol, Scores, read_evaluation, read_predictions, write_evaluation, write_predictions,
 };
 pub use report::{Case, Side, choose_cases, compare_report, eval_report};
 pub use retrieval::{RECALL_AT, RetrievalDirection, RetrievalScores, ScoreMatrix, retrieval_scores};
+pub use selection::{SelectionNote, selection_note};
 pub use vqa::{AnswerType, GroupScore, Prediction, VqaScores, vqa_scores};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::record::{Evaluation, Protocol, Scores};
+use crate::record::{ChosenOn, Evaluation, Protocol, Scores};
 
 /// Published results on one benchmark, in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -119,12 +119,18 @@ pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
                 .to_owned(),
         );
     }
-    if benchmark == "vqa-rad" && evaluation.split == "test" && !evaluation.validation_equals_test {
-        differences.push(
-            "Its validation split is no copy of test; the published checkpoints were chosen on one. Expect it to be lower for that \
-             reason alone."
-                .to_owned(),
-        );
+    if benchmark == "vqa-rad" && evaluation.split == "test" {
+        match evaluation.chosen_on {
+            ChosenOn::ScoredItems => {}
+            ChosenOn::OtherItems => differences.push(
+                "Its checkpoint was not chosen on test; the published checkpoints were. Expect it to be lower for that reason \
+                 alone."
+                    .to_owned(),
+            ),
+            ChosenOn::Unknown => differences.push(
+                "It is unknown how its checkpoint was chosen; the published checkpoints were chosen on test.".to_owned(),
+            ),
+        }
     }
     if let Some(label) = evaluation.inputs.get("label").filter(|label| *label != PUBLISHED_LABEL) {
         differences.push(format!("Its classes are of {label}; published ones of {PUBLISHED_LABEL}."));
@@ -140,11 +146,13 @@ mod tests {
     #[test]
     fn what_differs_from_the_published_protocol_is_told() {
         let mut result = evaluation();
-        (result.protocol, result.validation_equals_test) = (Protocol::Published, true);
+        (result.protocol, result.chosen_on) = (Protocol::Published, ChosenOn::ScoredItems);
         assert_eq!(comparability(&result), Some(Comparability { same: true, differences: vec![] }));
-        result.validation_equals_test = false;
-        let told = comparability(&result).unwrap();
-        assert!(!told.same && told.differences[0].contains("no copy of test"), "{told:?}");
+        result.chosen_on = ChosenOn::Unknown;
+        assert!(comparability(&result).unwrap().differences[0].contains("unknown how its checkpoint was chosen"));
+        result.chosen_on = ChosenOn::OtherItems;
+        let found = comparability(&result).unwrap();
+        assert!(!found.same && found.differences[0].contains("was not chosen on test"), "{found:?}");
         result.protocol = Protocol::Clean;
         assert_eq!(comparability(&result).unwrap().differences.len(), 2);
         // The others have a validation split of their own.

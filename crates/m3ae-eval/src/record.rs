@@ -28,6 +28,19 @@ pub enum Protocol {
     Clean,
 }
 
+/// On which items a checkpoint was chosen, as far as its files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenOn {
+    /// On the items that are scored: the scores are too high.
+    ScoredItems,
+    /// On other items.
+    OtherItems,
+    /// The checkpoint does not say.
+    #[default]
+    Unknown,
+}
+
 /// Scores of one task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
@@ -66,11 +79,14 @@ pub struct Evaluation {
     pub model: String,
     /// How vocabulary and splits were made.
     pub protocol: Protocol,
-    /// Whether the checkpoint was chosen on the items that are scored.
+    /// Whether the validation and the test split hold the same items; true of the validation split itself.
     pub validation_equals_test: bool,
     /// Whether validation and test were compared: else it is not known that they differ.
     #[serde(default)]
     pub validation_compared: bool,
+    /// On which items the checkpoint was chosen. Unknown in files of earlier versions.
+    #[serde(default)]
+    pub chosen_on: ChosenOn,
     /// What a reader must know, such as how many questions were cut.
     pub notes: Vec<String>,
     /// What the scores follow from: hashes of weights and data, and settings; names and values. Two evaluations with the same of
@@ -104,6 +120,7 @@ impl Evaluation {
             protocol,
             validation_equals_test: false,
             validation_compared: false,
+            chosen_on: ChosenOn::Unknown,
             notes: Vec::new(),
             inputs: BTreeMap::new(),
             environment: BTreeMap::new(),

@@ -14,6 +14,7 @@ use crate::confusion::Confusion;
 use crate::error::EvalError;
 use crate::published::{comparability, published};
 use crate::record::{Evaluation, Protocol, Scores};
+use crate::selection::selection_note;
 
 /// The page of an evaluation. Its first lines say whether validation equals test. `cases` are shown as a gallery.
 ///
@@ -60,13 +61,10 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
 }
 
 fn head(page: &mut Page, evaluation: &Evaluation) {
-    if evaluation.validation_equals_test {
-        page.notice(
-            "Validation equals test: the checkpoint was chosen on the items that are scored here, so the scores are too high by an \
-             unknown amount.",
-        );
-    } else if evaluation.validation_compared {
-        page.summary("Validation and test are different items: the checkpoint was not chosen on what is scored here.");
+    match selection_note(evaluation) {
+        Some(note) if note.warning => _ = page.notice(note.text),
+        Some(note) => _ = page.summary(note.text),
+        None => {}
     }
     page.summary(format!("Model: {}", evaluation.model));
     page.summary(format!("Protocol: {}", protocol_in_words(evaluation.protocol, &evaluation.scores)));
@@ -119,6 +117,7 @@ fn add_confusion(page: &mut Page, confusion: &Confusion) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::record::ChosenOn;
     use crate::vqa::tests::predictions;
     use crate::{Bootstrap, Labelled, ScoreMatrix, calibration, classification_scores, retrieval_scores, vqa_scores};
 
@@ -142,15 +141,17 @@ pub(crate) mod tests {
     #[test]
     fn the_first_lines_say_whether_validation_equals_test() {
         let mut evaluation = evaluation();
-        let html = eval_report(&evaluation, &[]).unwrap().html();
-        let first = html.split("<h1>").nth(1).unwrap();
-        assert!(first.find("Validation and test are different").unwrap() < first.find("Model:").unwrap());
+        let first = |evaluation: &Evaluation| {
+            let html = eval_report(evaluation, &[]).unwrap().html();
+            html.split("<h1>").nth(1).unwrap().split("Model:").next().unwrap().to_owned()
+        };
+        assert!(first(&evaluation).contains("It is unknown how this checkpoint was chosen"));
+        evaluation.chosen_on = ChosenOn::OtherItems;
+        assert!(first(&evaluation).contains("Validation and test are different items"));
         evaluation.validation_compared = false;
-        assert!(!eval_report(&evaluation, &[]).unwrap().html().contains("Validation and test are different"));
-        evaluation.validation_equals_test = true;
-        let html = eval_report(&evaluation, &[]).unwrap().html();
-        let first = html.split("<h1>").nth(1).unwrap();
-        assert!(first.find("Validation equals test").unwrap() < first.find("Model:").unwrap());
+        assert!(!first(&evaluation).contains("Validation and test"));
+        (evaluation.chosen_on, evaluation.validation_equals_test) = (ChosenOn::ScoredItems, true);
+        assert!(first(&evaluation).contains("Validation equals test"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::eval::{Benchmark, Split, prepared_path};
+use m3ae_benchmark::{Benchmark, Split, prepared_path};
 
 /// Whether a set is here.
 pub enum Found {

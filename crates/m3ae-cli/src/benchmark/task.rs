@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use burn::prelude::Device;
+use m3ae::OpenOptions;
+use m3ae_benchmark::{Benchmark, Job, RECORD, Split, prepare_absent, prepared_path};
 use m3ae_eval::{Bootstrap, Evaluation, Finished, read_evaluation};
 use m3ae_prepare::SetName;
 use m3ae_train::{RunConfig, TrainError};
 
 use super::{BenchmarkArgs, Inputs, changes_of};
 use crate::backend::Backend;
-use crate::eval::{Benchmark, Job, RECORD, Split, prepare_options, prepared_path};
+use crate::environment;
+use crate::eval;
 use crate::files;
-use crate::model::ModelOptions;
 use crate::output::say;
-use crate::prepared::prepare_absent;
+use crate::progress::Bar;
 use crate::training::{FinetuneTask, Stop, perform};
 
 /// Parts of a recipe that change no result.
@@ -103,7 +106,8 @@ impl Task {
         if self.benchmark != Benchmark::PhantomVqa {
             let set = self.benchmark.set();
             for split in [Split::Train, Split::Val, Split::Test] {
-                prepare_absent(set, set.default_raw(), &prepared, split.name(), &prepare_options(set, None))?;
+                let mut show = |event: m3ae_benchmark::Event<'_>| eval::show(&mut Bar::default(), &event);
+                prepare_absent(set, set.default_raw(), &prepared, split, None, &mut show)?;
             }
         }
         if let Some(config) = &config {
@@ -118,7 +122,9 @@ impl Task {
             }
         }
         let inputs = self.inputs(runner, &prepared, config.as_ref())?;
-        let evaluation = self.job(runner, inputs, config.as_ref()).perform(&runner.backend.device()?)?;
+        let device = runner.backend.device()?;
+        let job = self.job(runner, inputs, config.as_ref(), &device);
+        let evaluation = eval::perform(&job, &device, runner.stop.flag())?;
         evaluation.map(|evaluation| self.finished(runner, evaluation)).transpose()
     }
 
@@ -174,18 +180,15 @@ impl Task {
         Ok(inputs)
     }
 
-    fn job(&self, runner: &Runner<'_>, inputs: Inputs, config: Option<&RunConfig>) -> Job {
+    fn job(&self, runner: &Runner<'_>, inputs: Inputs, config: Option<&RunConfig>, device: &Device) -> Job {
         let set = self.benchmark.set();
         let checkpoint =
             config.map_or_else(|| runner.model.clone(), |config| config.folder().join("model").display().to_string());
         Job {
             benchmark: self.benchmark,
             checkpoint,
-            options: ModelOptions {
-                // A fine-tuned model has its own beside it.
-                tokenizer: runner.args.tokenizer.clone().filter(|_| self.seed.is_none()),
-                ..ModelOptions::default()
-            },
+            // A fine-tuned model has its own tokenizer beside it.
+            options: OpenOptions::new().tokenizer(runner.args.tokenizer.clone().filter(|_| self.seed.is_none())),
             split: Split::Test,
             protocol: None,
             prepared: self.prepared(runner, config),
@@ -202,7 +205,7 @@ impl Task {
             candidates: runner.args.candidates,
             logits: false,
             inputs,
-            stop: Some(runner.stop.clone()),
+            environment: environment::record(device),
         }
     }
 }

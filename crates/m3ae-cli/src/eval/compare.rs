@@ -10,6 +10,8 @@ use m3ae_eval::{
 };
 use m3ae_report::write_atomic;
 
+use crate::output::say;
+
 /// Groups that are no types of questions.
 const PARTS: [&str; 3] = ["overall", "closed", "open"];
 
@@ -34,15 +36,6 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
         &found,
         bootstrap.seed,
     )?;
-    println!("{}, {} split\nA: {}\nB: {}", first.benchmark, first.split, first.model, second.model);
-    if first.protocol != second.protocol {
-        println!("note: A and B have vocabularies made in different ways");
-    }
-    let (whole, by_type): (Vec<_>, Vec<_>) = found.iter().partition(|of| PARTS.contains(&of.group.as_str()));
-    for comparison in whole {
-        println!("\n{}", comparison.sentence("A", "B"));
-    }
-    print_types(&by_type);
     fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let record = serde_json::json!({
         "version": 1,
@@ -56,7 +49,16 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
     let page_path = out.join("compare.html");
     page.write_atomic(&page_path)?;
     write_atomic(&out.join("compare.json"), &serde_json::to_vec_pretty(&record)?)?;
-    println!("\npage: {}", page_path.display());
+    say!("{}, {} split\nA: {}\nB: {}", first.benchmark, first.split, first.model, second.model);
+    if first.protocol != second.protocol {
+        say!("note: A and B have vocabularies made in different ways");
+    }
+    let (whole, by_type): (Vec<_>, Vec<_>) = found.iter().partition(|of| PARTS.contains(&of.group.as_str()));
+    for comparison in whole {
+        say!("\n{}", comparison.sentence("A", "B"));
+    }
+    print_types(&by_type);
+    say!("\npage: {}", page_path.display());
     Ok(())
 }
 
@@ -64,7 +66,7 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
 fn print_types(found: &[&Comparison]) {
     let Some(first) = found.first() else { return };
     let level = format!("{:.0} % over images", 100.0 * first.level);
-    println!("\n{:<18} {:>7} {:>7} {:>8} {level:>18} {:>8}   told apart?", "by type", "A %", "B %", "B - A", "number");
+    say!("\n{:<18} {:>7} {:>7} {:>8} {level:>18} {:>8}   told apart?", "by type", "A %", "B %", "B - A", "number");
     for of in found {
         let difference = &of.difference;
         let ends = difference.interval().map(|ends| format!("{:+.1} to {:+.1}", 100.0 * ends.low, 100.0 * ends.high));
@@ -73,7 +75,7 @@ fn print_types(found: &[&Comparison]) {
             (true, true) => "B is better",
             (true, false) => "A is better",
         };
-        println!(
+        say!(
             "{:<18} {:>7.2} {:>7.2} {:>+8.2} {:>18} {:>8}   {verdict}",
             of.group,
             100.0 * of.a,

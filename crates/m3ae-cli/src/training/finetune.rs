@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use m3ae_prepare::{PrepareOptions, SetName};
+use m3ae_benchmark::{Split, prepare_absent};
+use m3ae_prepare::SetName;
 use m3ae_train::{RunConfig, TaskKind};
 
 use crate::backend::Backend;
-use crate::prepared::prepare_absent;
+use crate::eval::show;
+use crate::progress::Bar;
 
 use super::{RunArgs, Stop, recipe, start};
 
@@ -101,7 +103,8 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
 /// Prepares published sets that are not prepared yet, where their raw folders are in their usual places.
 fn prepare_sets(config: &RunConfig) -> Result<()> {
     for set in config.data.sets.iter().filter_map(|name| SetName::from_name(name)) {
-        prepare_absent(set, set.default_raw(), &config.data.prepared, "train", &PrepareOptions::default())?;
+        let (raw, prepared) = (set.default_raw(), &config.data.prepared);
+        prepare_absent(set, raw, prepared, Split::Train, None, &mut |event| show(&mut Bar::default(), &event))?;
     }
     Ok(())
 }

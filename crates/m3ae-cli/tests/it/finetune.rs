@@ -167,7 +167,7 @@ fn figures_are_classified_by_any_of_the_label_columns() {
     let tested = last_line(folder.path())["metrics"]["cls_accuracy"].as_f64().unwrap();
     assert!((accuracy - tested).abs() < 1e-6, "{accuracy} {tested}");
     let error = fails(folder.path(), &["eval", "melinda", "--checkpoint", "runs/tiny", "--label", "i_meth_label"]);
-    assert!(error.contains("gives 2 classes, and i_meth_label has 3"), "{error}");
+    assert!(error.contains("has 2 classes, and i_meth_label has 3"), "{error}");
     // Weights that compute no number.
     let model = folder.path().join("runs/tiny/model");
     crate::eval::with_value(&model, &folder.path().join("broken"), "cls_head.3.bias", f32::NAN);

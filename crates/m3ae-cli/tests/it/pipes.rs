@@ -45,3 +45,50 @@ fn a_run_whose_output_is_closed_saves_and_can_be_resumed() {
     assert!(printed.contains("resuming from runs/tiny/checkpoints/step-000001"), "{printed}");
     assert!(folder.path().join("runs/tiny/model/model.safetensors").is_file());
 }
+
+/// As in `m3ae eval … | head`: the results are in the folder, and the exit code says so.
+#[test]
+fn an_evaluation_whose_output_is_closed_leaves_its_results() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = |name: &str| out.path().join(name).display().to_string();
+    let (one, two) = (folder("one"), folder("two"));
+    let args = ["eval", "phantom-vqa", "--checkpoint", "runs/tiny", "--raw", "phantom", "--resamples", "400", "--out"];
+    for folder in [&one, &two] {
+        let output = unread(tuned(), &[&args[..], &[folder]].concat());
+        assert!(output.status.success(), "{:?} {}", output.status, String::from_utf8_lossy(&output.stderr));
+        for name in ["eval.json", "predictions.jsonl", "report.html"] {
+            assert!(Path::new(folder).join(name).is_file(), "{name}");
+        }
+    }
+    let records = [&one, &two].map(|folder| format!("{folder}/eval.json"));
+    let page = folder("page");
+    let output = unread(tuned(), &["eval", "--compare", &records[0], &records[1], "--out", &page]);
+    assert!(output.status.success() && Path::new(&page).join("compare.json").is_file(), "{output:?}");
+}
+
+#[test]
+fn what_a_command_writes_is_there_though_nobody_reads_what_it_prints() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = |name: &str| out.path().join(name).display().to_string();
+    let image = first_image(&tuned().join("phantom"));
+    let (features, where_, converted) = (folder("features.safetensors"), folder("where.png"), folder("model"));
+    for (args, written) in [
+        (&["embed", "--checkpoint", "runs/tiny", "--image", &image, "--out", &features][..], &features),
+        (
+            &["answer", "--checkpoint", "runs/tiny", "--image", &image, "--question", "where", "--attention", &where_],
+            &where_,
+        ),
+        (&["convert", "runs/tiny/model/model.safetensors", "--out", &converted], &converted),
+    ] {
+        let output = unread(tuned(), args);
+        assert!(Path::new(written).exists(), "{args:?} {output:?}");
+    }
+}
+
+/// An image of the synthetic set's caption part.
+fn first_image(phantom: &Path) -> String {
+    let folder = phantom.join("roco/test/radiology/images");
+    let mut images: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    images.sort();
+    images[0].display().to_string()
+}

@@ -186,7 +186,7 @@ fn retrieval_is_scored_and_goes_on_where_it_was_interrupted() {
     };
     fs::write(folder.path().join("out").join(&name), &rows[..2 * 4 * texts + 5]).unwrap();
     let printed = evaluate();
-    assert!(printed.contains("2 of 6 images were scored before"), "{printed}");
+    assert!(printed.contains("12 of 36 pairs were scored before"), "{printed}");
     assert_eq!(fs::read(folder.path().join("out/scores.safetensors")).unwrap(), scores);
     assert!(!folder.path().join("out").join(&name).exists());
 }

@@ -8,6 +8,7 @@ use crate::bootstrap;
 use crate::compare::{Comparison, OVERALL, pair};
 use crate::error::EvalError;
 use crate::record::Evaluation;
+use crate::selection::selection_note;
 use crate::vqa::Prediction;
 
 /// Questions shown that only one of the two answered rightly, for each.
@@ -60,14 +61,10 @@ pub fn compare_report(a: Side<'_>, b: Side<'_>, found: &[Comparison], seed: u64)
 }
 
 fn head(page: &mut Page, a: Side<'_>, b: Side<'_>) {
-    let chosen = match (a.evaluation.validation_equals_test, b.evaluation.validation_equals_test) {
-        (true, true) => Some("the checkpoints of A and B were"),
-        (true, false) => Some("the checkpoint of A was"),
-        (false, true) => Some("the checkpoint of B was"),
-        (false, false) => None,
-    };
-    if let Some(chosen) = chosen {
-        page.notice(format!("Validation equals test: {chosen} chosen on what is scored here."));
+    for (name, side) in [("A", a), ("B", b)] {
+        if let Some(note) = selection_note(side.evaluation).filter(|note| note.warning) {
+            page.notice(format!("{name}: {}", note.text));
+        }
     }
     if a.evaluation.protocol != b.evaluation.protocol {
         page.notice("A and B have vocabularies made in different ways: part of a difference may come from that.");
@@ -185,6 +182,7 @@ fn settings(page: &mut Page, a: &Evaluation, b: &Evaluation) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::ChosenOn;
     use crate::report::tests::evaluation;
     use crate::vqa::tests::predictions;
     use crate::{Bootstrap, Protocol, compare};
@@ -202,7 +200,7 @@ mod tests {
         b_said[1].score = 1.0 - a_said[1].score;
         let (mut a, mut b) = (evaluation(), evaluation());
         a.protocol = Protocol::Published;
-        b.validation_equals_test = true;
+        (b.validation_equals_test, b.chosen_on) = (true, ChosenOn::ScoredItems);
         b.model = "runs/other".into();
         a.inputs.insert("weights".into(), "aaaa".into());
         b.inputs.insert("weights".into(), "bbbb".into());
@@ -212,7 +210,7 @@ mod tests {
         let found = compare(&a_said, &b_said, &Bootstrap { resamples: 400, level: 0.95, seed: 0 }).unwrap();
         let page = compare_report(side(&a, &a_said), side(&b, &b_said), &found, 0).unwrap().html();
         for part in [
-            "the checkpoint of B was chosen",
+            "B: Validation equals test: the checkpoint was chosen",
             "evaluation in runs/eval/x",
             "made in different ways",
             "runs/other",

@@ -3,58 +3,45 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use m3ae_eval::Protocol;
 use m3ae_prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
 
-use super::benchmark::{ProtocolName, Split};
-use super::questions::Questions;
+use crate::error::BenchmarkError;
+use crate::names::{ProtocolName, Split};
+use crate::questions::Questions;
 
 /// A model that knows less than this share of a set's answers belongs to another set.
 const KNOWN_SHARE: f64 = 0.5;
 
 /// What was found out about protocol and vocabulary.
-pub struct Findings {
+pub(crate) struct Findings {
     /// Where the answers come from.
     pub protocol: Protocol,
-    /// Whether the checkpoint was (or may have been) chosen on what is scored.
+    /// Whether validation and test hold the same questions; true of the validation split itself.
     pub validation_equals_test: bool,
     /// What a reader must know.
     pub notes: Vec<String>,
 }
 
-/// How a protocol prepares a set.
-pub fn options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
+/// How a protocol prepares a set; without one, as fine-tuning prepares it.
+#[must_use]
+pub fn prepare_options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
     let is_rad = set == SetName::VqaRad;
     let (vocabulary, val) = match protocol {
         // Of the published sets, VQA-RAD alone has no validation split: what its users put in its place is a copy of test.
         Some(ProtocolName::Clean) => (VocabularyScope::Train, is_rad.then_some(ValChoice::Split)),
         Some(ProtocolName::Published) => (VocabularyScope::All, is_rad.then_some(ValChoice::CopyTest)),
-        // As `m3ae finetune` prepares it.
         None => (VocabularyScope::All, None),
     };
     PrepareOptions { vocabulary, val, ..PrepareOptions::default() }
 }
 
 /// Refuses prepared questions that contradict the protocol that was asked for.
-pub fn check_data(data: &Questions, set: SetName, asked: Option<ProtocolName>) -> Result<()> {
+pub(crate) fn check_data(data: &Questions, set: SetName, asked: Option<ProtocolName>) -> Result<(), BenchmarkError> {
     let Some(asked) = asked else { return Ok(()) };
-    let folder = data.path.parent().unwrap_or(Path::new(".")).display();
     let refuse = |found: String| {
-        let (name, vocabulary) = match asked {
-            ProtocolName::Published => ("published", "all"),
-            ProtocolName::Clean => ("clean", "train"),
-        };
-        let val = match options(set, Some(asked)).val {
-            Some(ValChoice::CopyTest) => " --val copy-test",
-            Some(ValChoice::Split) => " --val split",
-            _ => "",
-        };
-        bail!(
-            "--protocol {name}: the files in {folder} were prepared otherwise: {found}. Name files prepared so with --prepared \
-             (`cargo xtask prepare {set} --vocabulary {vocabulary}{val} --out <another folder>`), or leave --protocol out to have \
-             these scored as what they are"
-        )
+        let folder = data.path.parent().unwrap_or(Path::new(".")).to_owned();
+        Err(BenchmarkError::OtherData { set, asked, folder, found })
     };
     let outside = data.outside_train();
     match (asked, outside) {
@@ -79,19 +66,24 @@ pub fn check_data(data: &Questions, set: SetName, asked: Option<ProtocolName>) -
 }
 
 /// Compares the model's answers with the set's, and both with what was asked for.
-pub fn find(answers: &[String], data: &Questions, split: Split, asked: Option<ProtocolName>) -> Result<Findings> {
+pub(crate) fn find(
+    answers: &[String],
+    data: &Questions,
+    split: Split,
+    asked: Option<ProtocolName>,
+) -> Result<Findings, BenchmarkError> {
     let mut notes = Vec::new();
     let known = data.vocabulary.answers();
     if answers != known {
         let own: HashSet<&String> = answers.iter().collect();
         let shared = known.iter().filter(|answer| own.contains(answer)).count();
         if (shared as f64) < KNOWN_SHARE * known.len() as f64 {
-            bail!(
-                "the model answers with {} words of which {shared} are among the {} of {}: it was trained on another data set",
-                answers.len(),
-                known.len(),
-                data.path.display()
-            );
+            return Err(BenchmarkError::OtherSet {
+                model: answers.len(),
+                shared,
+                known: known.len(),
+                path: data.path.clone(),
+            });
         }
         notes.push(format!(
             "The model's {} answers are not the prepared set's {}, of which it knows {shared}: answers are matched by their words.",
@@ -124,8 +116,7 @@ fn of_model(
     data: &Questions,
     asked: Option<ProtocolName>,
     notes: &mut Vec<String>,
-) -> Result<Protocol> {
-    let advice = "leave --protocol out to have it scored as what it is";
+) -> Result<Protocol, BenchmarkError> {
     let Some(trained) = data.training_answers() else {
         notes
             .push("The training questions are not here: whether the vocabulary is of train alone is not known.".into());
@@ -134,11 +125,14 @@ fn of_model(
     let others = answers.iter().filter(|answer| !trained.contains(answer)).count();
     if others > 0 {
         if asked == Some(ProtocolName::Clean) {
-            bail!(
-                "--protocol clean: {others} of the model's {} answers occur in no training question, so that it was trained with \
-                 answers of all splits, as published: {advice}",
-                answers.len()
-            );
+            return Err(BenchmarkError::OtherModel {
+                asked: ProtocolName::Clean,
+                found: format!(
+                    "{others} of the model's {} answers occur in no training question, so it was trained with answers of all \
+                     splits, as published",
+                    answers.len()
+                ),
+            });
         }
         notes.push(format!(
             "{others} of the model's {} answers occur in no training question: its vocabulary is of all splits, as published.",
@@ -149,11 +143,14 @@ fn of_model(
     let own: HashSet<&String> = answers.iter().collect();
     let lacking = data.all_answers().filter(|answer| !own.contains(answer)).collect::<HashSet<_>>().len();
     match asked {
-        Some(ProtocolName::Published) if lacking > 0 => bail!(
-            "--protocol published: the model's {} answers all occur in the training questions, and it lacks {lacking} of the other \
-             splits, so that it was trained with answers of train alone: {advice}",
-            answers.len()
-        ),
+        Some(ProtocolName::Published) if lacking > 0 => Err(BenchmarkError::OtherModel {
+            asked: ProtocolName::Published,
+            found: format!(
+                "the model's {} answers all occur in the training questions, and it lacks {lacking} answers of the other \
+                 splits, so it was trained with answers of train alone",
+                answers.len()
+            ),
+        }),
         // Where validation and test have no answer of their own, both protocols have the same vocabulary.
         Some(asked) => Ok(asked.into()),
         None => Ok(Protocol::Clean),
@@ -200,7 +197,7 @@ mod tests {
         }
     }
 
-    fn find_of(answers: &[&str], data: &Questions, asked: Option<ProtocolName>) -> Result<Findings> {
+    fn find_of(answers: &[&str], data: &Questions, asked: Option<ProtocolName>) -> Result<Findings, BenchmarkError> {
         let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
         find(&answers, data, Split::Test, asked)
     }
@@ -213,7 +210,7 @@ mod tests {
         let refused =
             |answers: &[&str], asked| find_of(answers, &set, Some(asked)).map(|_| ()).unwrap_err().to_string();
         assert!(refused(&all, Clean).contains("1 of the model's 3 answers occur in no training question"));
-        assert!(refused(&train, Published).contains("it lacks 1 of the other splits"));
+        assert!(refused(&train, Published).contains("it lacks 1 answers of the other splits"));
         for (answers, asked, protocol) in [
             (&all[..], Some(Published), Protocol::Published),
             (&all, None, Protocol::Published),

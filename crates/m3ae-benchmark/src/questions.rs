@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
 use m3ae_data::{Question, QuestionSet, read_questions_arrow, shared_vocabulary};
 use m3ae_text::Vocabulary;
 
-use super::benchmark::Split;
-use super::job::{Job, prepared_path};
+use crate::error::BenchmarkError;
+use crate::event::Observer;
+use crate::job::{Job, prepared_path};
+use crate::names::Split;
 
 /// A benchmark's prepared questions.
-pub struct Questions {
+pub(crate) struct Questions {
     /// The file that is scored.
     pub path: PathBuf,
     /// What is scored, in the file's order.
@@ -23,13 +24,13 @@ pub struct Questions {
     /// Questions of any split with an answer that is no class.
     pub unlabelled: usize,
     /// Train, validation and test, as far as they are there.
-    pub(super) splits: [Option<QuestionSet>; 3],
+    pub splits: [Option<QuestionSet>; 3],
 }
 
 /// Reads the questions of a split; prepares the set first where only its raw folder is there.
-pub fn open(job: &Job) -> Result<Questions> {
-    let path = job.prepared_file(job.split)?;
-    let read = |split: Split| -> Result<Option<QuestionSet>> {
+pub(crate) fn open(job: &Job, observer: Observer<'_>) -> Result<Questions, BenchmarkError> {
+    let path = job.prepared_file(job.split, observer)?;
+    let read = |split: Split| -> Result<Option<QuestionSet>, BenchmarkError> {
         let path = prepared_path(&job.prepared, job.benchmark.set(), split);
         Ok(if path.is_file() { Some(read_questions_arrow(&path)?) } else { None })
     };
@@ -50,7 +51,7 @@ pub fn open(job: &Job) -> Result<Questions> {
     };
     let questions = chosen.as_ref().map(|set| set.questions.clone()).unwrap_or_default();
     if questions.is_empty() {
-        bail!("{} holds no questions", path.display());
+        return Err(BenchmarkError::Empty { path, problem: "there are no questions" });
     }
     Ok(Questions { path, questions, vocabulary, validation_equals_test, unlabelled, splits })
 }
@@ -87,7 +88,7 @@ fn same_questions(a: &QuestionSet, b: &QuestionSet) -> bool {
 }
 
 /// The Arrow file of a question, for messages.
-pub fn place(question: &Question) -> String {
+pub(crate) fn place(question: &Question) -> String {
     let file = question.sample.image.parent().unwrap_or(Path::new(""));
     format!("{}, image {}", file.display(), question.image_id)
 }

@@ -1,11 +1,12 @@
-//! Runs of items that share what is costly, an encoded image.
+//! Runs of items that share an encoded image.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::ops::Range;
 
-/// Consecutive ranges of items with at most `most` different keys each. Items of the same key that follow each other are never
-/// parted.
+/// Consecutive ranges of items with at most `most` different keys each. Consecutive items with the same key
+/// stay together.
+#[must_use]
 pub fn blocks<K: Eq + Hash>(keys: &[K], most: usize) -> Vec<Range<usize>> {
     let mut blocks = Vec::new();
     let (mut start, mut seen) = (0, HashSet::new());

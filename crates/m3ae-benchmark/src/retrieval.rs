@@ -7,20 +7,20 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 use m3ae::Model;
 use m3ae_data::{CaptionSample, ImageSources, read_captions_arrow};
-use m3ae_eval::{Evaluation, ScoreMatrix, Scores, retrieval_scores};
+use m3ae_eval::{ScoreMatrix, Scores, retrieval_scores};
+use m3ae_files::hash_file;
 use m3ae_image::DecodeOptions;
 
-use super::job::Job;
-use super::write;
-use crate::files;
-use crate::output::say;
+use crate::error::BenchmarkError;
+use crate::event::{Event, Observer};
+use crate::job::{Job, stopped};
+use crate::results::{Results, Throughput};
 
 /// Images and the texts that belong to them.
 struct Candidates<'a> {
@@ -30,33 +30,42 @@ struct Candidates<'a> {
     image_of_text: Vec<usize>,
 }
 
-/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
-pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
-    let path = job.prepared_file(job.split)?;
+/// Scores every image of a split with every text. `None` if it was asked to stop.
+pub(crate) fn evaluate(
+    job: &Job,
+    device: &Device,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Results>, BenchmarkError> {
+    let path = job.prepared_file(job.split, observer)?;
     let set = read_captions_arrow(&path)?;
     let candidates = candidates(&set.samples, job.candidates);
-    ensure!(candidates.images.len() > 1, "{}: retrieval needs more than one image", path.display());
-    let opened = job.open(device)?;
+    if candidates.images.len() < 2 {
+        return Err(BenchmarkError::Empty { path, problem: "retrieval needs more than one image" });
+    }
+    let opened = job.open(device, observer)?;
     let model = &opened.model;
     let inputs = job.inputs(&opened, &path, &[("candidates", candidates.images.len().to_string())])?;
-    let Some(rows) = score(job, model, &candidates)? else { return Ok(None) };
+    let Some(rows) = score(job, model, &candidates, stop, observer)? else { return Ok(None) };
 
     let matrix =
         ScoreMatrix { scores: &rows.scores, images: candidates.images.len(), image_of_text: &candidates.image_of_text };
     let scores = Scores::Retrieval { scores: retrieval_scores(&matrix, &job.bootstrap)? };
-    let mut evaluation = job.record(&opened, device, &path, inputs, scores);
+    let mut evaluation = job.record(&opened, &path, inputs, scores);
     if model.network().irtr_head.is_none() {
         evaluation.notes.push("Zero-shot: the model is not fine-tuned for retrieval, its matching head ranks.".into());
     }
     evaluation.notes.extend(job.split_note().map(str::to_owned));
-    write::print(&evaluation);
-    say!("\n{}", rows.speed);
     let texts: Vec<Vec<f32>> = rows.scores.chunks_exact(candidates.texts.len()).map(<[f32]>::to_vec).collect();
-    let scores = job.logits.then_some(("scores", texts.as_slice()));
-    write::all(&job.out, &evaluation, None, &[], scores, HashMap::new())?;
-    fs::remove_file(&rows.partial).with_context(|| rows.partial.display().to_string())?;
-    say!("table and report: {}", job.out.display());
-    Ok(Some(evaluation))
+    Ok(Some(Results {
+        evaluation,
+        predictions: None,
+        cases: Vec::new(),
+        matrix: job.logits.then_some(("scores", texts)),
+        metadata: HashMap::new(),
+        throughput: Throughput { items: rows.pairs, unit: "pairs", images: candidates.images.len(), took: rows.took },
+        partial: Some(rows.partial),
+    }))
 }
 
 /// The first `most` images with their texts.
@@ -86,66 +95,78 @@ struct Rows {
     scores: Vec<f32>,
     /// The file they were kept in.
     partial: PathBuf,
-    /// How fast it went, in words.
-    speed: String,
+    /// Pairs that were scored now.
+    pairs: usize,
+    /// In this time.
+    took: Duration,
 }
 
-fn score(job: &Job, model: &Model, candidates: &Candidates<'_>) -> Result<Option<Rows>> {
+fn score(
+    job: &Job,
+    model: &Model,
+    candidates: &Candidates<'_>,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Rows>, BenchmarkError> {
     let out = job.out.as_path();
-    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    fs::create_dir_all(out).map_err(BenchmarkError::io(out))?;
     let partial = out.join(format!(".scores-{}.partial", &identity(model, candidates)?.to_hex()[..16]));
-    let scored = score_into(&partial, job, model, candidates);
-    // Of a model that cannot score a single image, nothing is left.
+    let scored = score_into(&partial, model, candidates, stop, observer);
+    // A model that cannot score a single image leaves nothing behind.
     if scored.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
         let _ = fs::remove_file(&partial).and_then(|()| fs::remove_dir(out));
     }
     scored
 }
 
-fn score_into(partial: &Path, job: &Job, model: &Model, candidates: &Candidates<'_>) -> Result<Option<Rows>> {
+fn score_into(
+    partial: &Path,
+    model: &Model,
+    candidates: &Candidates<'_>,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Rows>, BenchmarkError> {
     let Candidates { images, texts, .. } = candidates;
     let (mut file, mut scores) = resume(partial, texts.len())?;
-    let done = scores.len() / texts.len();
-    if done > 0 {
-        say!("{done} of {} images were scored before: going on", images.len());
-    }
+    let done = (scores.len() / texts.len()).min(images.len());
     let begun = Instant::now();
     let encoded = model.encode_texts(texts)?;
     let sources = ImageSources::default();
-    let bar = ProgressBar::new((images.len() * texts.len()) as u64).with_position(scores.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} pairs, {per_sec}, {eta} left")?);
-    for batch in images[done.min(images.len())..].chunks(model.batch_size()) {
+    let total = (images.len() * texts.len()) as u64;
+    observer(Event::Begin { total, done: scores.len() as u64, unit: "pairs" });
+    for batch in images[done..].chunks(model.batch_size()) {
         let read = |path: &&Path| {
-            let image = sources.decode(path, &DecodeOptions::default()).with_context(|| path.display().to_string())?;
-            model.crop(&image).with_context(|| path.display().to_string())
+            let place = || path.display().to_string();
+            let image = sources
+                .decode(path, &DecodeOptions::default())
+                .map_err(|source| BenchmarkError::Image { place: place(), source })?;
+            model.crop(&image).map_err(BenchmarkError::at(place))
         };
-        let crops = batch.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let crops = batch.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let encoded_images = model.encode_crops(&crops)?;
         for (row, path) in batch.iter().enumerate() {
-            if job.stopped() {
+            if stopped(stop) {
+                observer(Event::End);
                 return Ok(None);
             }
-            let row = model.score_image(&encoded_images, row, &encoded).with_context(|| path.display().to_string())?;
+            let row = model
+                .score_image(&encoded_images, row, &encoded)
+                .map_err(BenchmarkError::at(|| path.display().to_string()))?;
             let bytes: Vec<u8> = row.iter().flat_map(|score| score.to_le_bytes()).collect();
-            file.write_all(&bytes).with_context(|| partial.display().to_string())?;
+            file.write_all(&bytes).map_err(BenchmarkError::io(partial))?;
             scores.extend(row);
-            bar.inc(texts.len() as u64);
+            observer(Event::Advance(texts.len() as u64));
         }
     }
-    bar.finish_and_clear();
-    let pairs = (images.len() - done.min(images.len())) * texts.len();
-    let seconds = begun.elapsed().as_secs_f64();
-    let speed = format!(
-        "{pairs} pairs in {seconds:.2} s: {:.1} pairs/s, each image and text encoded once",
-        pairs as f64 / seconds.max(f64::MIN_POSITIVE)
-    );
-    Ok(Some(Rows { scores, partial: partial.to_owned(), speed }))
+    observer(Event::End);
+    let pairs = (images.len() - done) * texts.len();
+    Ok(Some(Rows { scores, partial: partial.to_owned(), pairs, took: begun.elapsed() }))
 }
 
-/// What the scores follow from: weights, texts, images and settings.
-fn identity(model: &Model, candidates: &Candidates<'_>) -> Result<blake3::Hash> {
+/// Identifies what the scores follow from: weights, texts, images and settings.
+fn identity(model: &Model, candidates: &Candidates<'_>) -> Result<blake3::Hash, BenchmarkError> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(files::hash(model.path())?.as_bytes());
+    hasher.update(hash_file(model.path())?.blake3.as_bytes());
     hasher.update(model.tokenizer().hash().as_bytes());
     let sizes = [model.config().vision.image_size(), model.max_length(), candidates.images.len()];
     sizes.iter().for_each(|&size| {
@@ -156,7 +177,7 @@ fn identity(model: &Model, candidates: &Candidates<'_>) -> Result<blake3::Hash> 
     for path in &candidates.images {
         let file = path.parent().filter(|file| file.is_file()).unwrap_or(path);
         if hashed.insert(file, ()).is_none() {
-            hasher.update(files::hash(file)?.as_bytes());
+            hasher.update(hash_file(file)?.blake3.as_bytes());
         }
         hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
     }
@@ -168,19 +189,20 @@ fn identity(model: &Model, candidates: &Candidates<'_>) -> Result<blake3::Hash> 
 }
 
 /// Opens the file of rows, with the whole ones that are in it.
-fn resume(path: &Path, texts: usize) -> Result<(File, Vec<f32>)> {
-    let name = || path.display().to_string();
+fn resume(path: &Path, texts: usize) -> Result<(File, Vec<f32>), BenchmarkError> {
+    let io = || BenchmarkError::io(path);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let mut file = file.with_context(name)?;
+    let mut file = file.map_err(io())?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(name)?;
+    file.read_to_end(&mut bytes).map_err(io())?;
     bytes.truncate(bytes.len() - bytes.len() % (4 * texts));
     // What an interrupted process left of a row is written again.
-    file.set_len(bytes.len() as u64).with_context(name)?;
-    file.seek(SeekFrom::End(0)).with_context(name)?;
+    file.set_len(bytes.len() as u64).map_err(io())?;
+    file.seek(SeekFrom::End(0)).map_err(io())?;
     let scores: Vec<f32> = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     if scores.iter().any(|score| !score.is_finite()) {
-        bail!("{}: damaged; remove it", path.display());
+        let problem = "a score is not finite".to_owned();
+        return Err(BenchmarkError::Damaged { path: path.to_owned(), problem });
     }
     Ok((file, scores))
 }

@@ -1,32 +1,34 @@
 //! Question answering: every question of a split, each image encoded once.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
 use burn::prelude::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 use m3ae::{Crop, Model, ModelError, draw};
 use m3ae_data::{ImageSources, Question};
 use m3ae_eval::{
-    AnswerType, CALIBRATION_BINS, Case, Confusion, Evaluation, Prediction, Scores, calibration, choose_cases,
-    vqa_scores,
+    AnswerType, CALIBRATION_BINS, Case, Confusion, Prediction, Scores, calibration, choose_cases, vqa_scores,
 };
 use m3ae_image::DecodeOptions;
 
-use super::benchmark::Split;
-use super::job::Job;
-use super::{protocol, questions, write};
 use crate::blocks::blocks;
-use crate::output::say;
+use crate::error::BenchmarkError;
+use crate::event::{Event, Observer};
+use crate::job::{Job, stopped};
+use crate::names::Split;
+use crate::results::{Results, Throughput};
+use crate::selection::chosen_on;
+use crate::{protocol, questions};
 
 /// Answers kept of each question.
 const TOP: usize = 5;
 /// Answers in the table of confusions.
 const CONFUSED: usize = 12;
 
-/// What the model said to all questions.
-pub struct Said {
+/// The model's answers to all questions.
+struct Answered {
     /// A prediction per question.
     pub predictions: Vec<Prediction>,
     /// `[questions][answers]`
@@ -39,36 +41,38 @@ pub struct Said {
     pub took: Duration,
 }
 
-/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
-pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
-    let data = questions::open(job)?;
+/// Scores a model on the questions of a split. `None` if it was asked to stop.
+pub(crate) fn evaluate(
+    job: &Job,
+    device: &Device,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Results>, BenchmarkError> {
+    let data = questions::open(job, observer)?;
     protocol::check_data(&data, job.benchmark.set(), job.protocol)?;
-    let mut opened = job.open(device)?;
+    let mut opened = job.open(device, observer)?;
     if opened.model.answers().is_none() {
-        let advice = "its answers are taken from the prepared set, whose vocabulary must be the one it was trained with: prepare the \
-                      set anew (`m3ae prepare --vocabulary all` as published, or `--vocabulary train`) into another folder, and name \
-                      that with --prepared; or name the answers with --answers";
         opened.model = match opened.model.with_answers(data.vocabulary.answers().to_vec()) {
-            Err(error @ ModelError::OtherAnswers { .. }) => return Err(error).context(advice),
+            Err(error @ ModelError::OtherAnswers { .. }) => return Err(BenchmarkError::OtherAnswers(error)),
             named => named?,
         };
     }
     let model = &opened.model;
     let answers = model.answers().unwrap_or_default().to_vec();
     let mut findings = protocol::find(&answers, &data, job.split, job.protocol)?;
-    let of_answers = blake3::hash(answers.join("\n").as_bytes()).to_hex().to_string();
-    let inputs = job.inputs(&opened, &data.path, &[("answers", of_answers)])?;
+    let answers_hash = blake3::hash(answers.join("\n").as_bytes()).to_hex().to_string();
+    let inputs = job.inputs(&opened, &data.path, &[("answers", answers_hash)])?;
     let same_vocabulary = data.vocabulary.answers() == answers;
-    let Some(said) = ask(job, model, &data.questions, same_vocabulary)? else { return Ok(None) };
+    let Some(answered) = ask(model, &data.questions, same_vocabulary, stop, observer)? else { return Ok(None) };
     findings.notes.extend(job.split_note().map(str::to_owned));
-    if said.truncated > 0 {
+    if answered.truncated > 0 {
         findings.notes.push(format!(
             "{} questions are longer than {} tokens and lost their end.",
-            said.truncated,
+            answered.truncated,
             model.max_length()
         ));
     }
-    let predictions = unique_ids(said.predictions, &mut findings.notes);
+    let predictions = unique_ids(answered.predictions, &mut findings.notes);
 
     let judged: Vec<(f64, f64)> = predictions.iter().map(|p| (p.confidence().unwrap_or_default(), p.score)).collect();
     let scores = Scores::Vqa {
@@ -76,44 +80,53 @@ pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
         calibration: calibration(&judged, CALIBRATION_BINS)?,
         confusion: Confusion::of_answers(&predictions, CONFUSED),
     };
-    let mut evaluation = job.record(&opened, device, &data.path, inputs, scores);
+    let mut evaluation = job.record(&opened, &data.path, inputs, scores);
     evaluation.protocol = findings.protocol;
     evaluation.validation_equals_test = findings.validation_equals_test;
     evaluation.validation_compared = job.split == Split::Test && data.validation_equals_test.is_some();
+    if job.split == Split::Test {
+        evaluation.chosen_on = chosen_on(model.path(), &job.prepared, data.validation_equals_test);
+    }
     evaluation.notes = findings.notes;
-    let speed = predictions.len() as f64 / said.took.as_secs_f64().max(f64::MIN_POSITIVE);
-    evaluation.environment.insert("questions_per_second".to_owned(), format!("{speed:.2}"));
-
-    write::print(&evaluation);
-    say!(
-        "\n{} questions about {} images in {:.2} s: {speed:.1} questions/s, each image decoded and encoded once",
-        predictions.len(),
-        said.images,
-        said.took.as_secs_f64()
-    );
+    let throughput =
+        Throughput { items: predictions.len(), unit: "questions", images: answered.images, took: answered.took };
+    let speed = format!("{:.2}", throughput.per_second());
+    evaluation.environment.insert("questions_per_second".to_owned(), speed);
     let cases = cases(job, model, &data.questions, &predictions)?;
-    let logits = job.logits.then_some(("logits", said.logits.as_slice()));
-    let metadata = HashMap::from([("answers".to_owned(), serde_json::to_string(&answers)?)]);
-    write::all(&job.out, &evaluation, Some(&predictions), &cases, logits, metadata)?;
-    say!("table, predictions and report: {}", job.out.display());
-    Ok(Some(evaluation))
+    let names = serde_json::Value::from(answers).to_string();
+    Ok(Some(Results {
+        evaluation,
+        predictions: Some(predictions),
+        cases,
+        matrix: job.logits.then_some(("logits", answered.logits)),
+        metadata: HashMap::from([("answers".to_owned(), names)]),
+        throughput,
+        partial: None,
+    }))
 }
 
 /// Asks all questions. Those of one image follow each other in prepared files; each image is encoded once.
-fn ask(job: &Job, model: &Model, questions: &[Question], same_vocabulary: bool) -> Result<Option<Said>> {
+fn ask(
+    model: &Model,
+    questions: &[Question],
+    same_vocabulary: bool,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Answered>, BenchmarkError> {
     let begun = Instant::now();
-    let bar = ProgressBar::new(questions.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} questions, {per_sec}, {eta} left")?);
+    observer(Event::Begin { total: questions.len() as u64, done: 0, unit: "questions" });
     let sources = ImageSources::default();
     let answers = model.answers().unwrap_or_default();
-    let mut said = Said { predictions: Vec::new(), logits: Vec::new(), truncated: 0, images: 0, took: Duration::ZERO };
+    let mut answered =
+        Answered { predictions: Vec::new(), logits: Vec::new(), truncated: 0, images: 0, took: Duration::ZERO };
     let images: Vec<_> = questions.iter().map(|question| &question.sample.image).collect();
     for range in blocks(&images, model.batch_size()) {
-        if job.stopped() {
+        if stopped(stop) {
+            observer(Event::End);
             return Ok(None);
         }
         let block = &questions[range];
-        let mut numbers: HashMap<&std::path::Path, usize> = HashMap::new();
+        let mut numbers: HashMap<&Path, usize> = HashMap::new();
         let (mut crops, mut pairs) = (Vec::new(), Vec::with_capacity(block.len()));
         for question in block {
             let number = match numbers.get(question.sample.image.as_path()) {
@@ -126,23 +139,23 @@ fn ask(job: &Job, model: &Model, questions: &[Question], same_vocabulary: bool) 
             };
             // An empty question of a data set is asked as it is: start and end.
             let text = model.tokenizer().encode(&question.sample.caption, model.max_length())?;
-            said.truncated += usize::from(text.truncated);
+            answered.truncated += usize::from(text.truncated);
             pairs.push((number, text.ids));
         }
-        said.images += crops.len();
+        answered.images += crops.len();
         let images = model.encode_crops(&crops)?;
         let logits = model
             .vqa_logits(&images, &pairs)
-            .with_context(|| format!("among questions {} to {}", first_id(block), last_id(block)))?;
+            .map_err(BenchmarkError::at(|| format!("among questions {} to {}", first_id(block), last_id(block))))?;
         for (question, logits) in block.iter().zip(&logits) {
-            said.predictions.push(prediction(question, logits, answers, same_vocabulary));
+            answered.predictions.push(prediction(question, logits, answers, same_vocabulary));
         }
-        said.logits.extend(logits);
-        bar.inc(block.len() as u64);
+        answered.logits.extend(logits);
+        observer(Event::Advance(block.len() as u64));
     }
-    bar.finish_and_clear();
-    said.took = begun.elapsed();
-    Ok(Some(said))
+    observer(Event::End);
+    answered.took = begun.elapsed();
+    Ok(Some(answered))
 }
 
 fn first_id(block: &[Question]) -> i64 {
@@ -153,10 +166,11 @@ fn last_id(block: &[Question]) -> i64 {
     block.last().map_or(0, |question| question.question_id)
 }
 
-fn read(model: &Model, sources: &ImageSources, question: &Question) -> Result<Crop> {
-    let image = sources.decode(&question.sample.image, &DecodeOptions::default());
-    let image = image.with_context(|| questions::place(question))?;
-    model.crop(&image).with_context(|| questions::place(question))
+fn read(model: &Model, sources: &ImageSources, question: &Question) -> Result<Crop, BenchmarkError> {
+    let image = sources
+        .decode(&question.sample.image, &DecodeOptions::default())
+        .map_err(|source| BenchmarkError::Image { place: questions::place(question), source })?;
+    model.crop(&image).map_err(BenchmarkError::at(|| questions::place(question)))
 }
 
 fn prediction(question: &Question, logits: &[f32], answers: &[String], same_vocabulary: bool) -> Prediction {
@@ -195,8 +209,12 @@ fn unique_ids(mut predictions: Vec<Prediction>, notes: &mut Vec<String>) -> Vec<
 }
 
 /// Right and wrong cases with their pictures, and where the model looked.
-fn cases(job: &Job, model: &Model, questions: &[Question], predictions: &[Prediction]) -> Result<Vec<Case>> {
-    ensure!(questions.len() == predictions.len(), "as many predictions as questions");
+fn cases(
+    job: &Job,
+    model: &Model,
+    questions: &[Question],
+    predictions: &[Prediction],
+) -> Result<Vec<Case>, BenchmarkError> {
     let sources = ImageSources::default();
     let mut cases = Vec::new();
     for right in [true, false] {

@@ -1,18 +1,18 @@
 //! Names of benchmarks, splits and protocols.
 
-use clap::ValueEnum;
 use m3ae_eval::Protocol;
 use m3ae_prepare::SetName;
 
-/// What a model can be scored on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// A benchmark: a data set with its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Benchmark {
     /// Questions about radiology images
     VqaRad,
     /// Questions about radiology images, English part
     Slake,
     /// Modality, plane and organ questions
-    #[value(name = "vqa-med-2019")]
+    #[cfg_attr(feature = "clap", value(name = "vqa-med-2019"))]
     VqaMed2019,
     /// Classes of experiment methods from figures and captions
     Melinda,
@@ -23,7 +23,12 @@ pub enum Benchmark {
 }
 
 impl Benchmark {
+    /// All of them, as the paper orders them; the synthetic set last.
+    pub const ALL: [Self; 6] =
+        [Self::VqaRad, Self::Slake, Self::VqaMed2019, Self::Melinda, Self::Roco, Self::PhantomVqa];
+
     /// The data set.
+    #[must_use]
     pub fn set(self) -> SetName {
         match self {
             Self::VqaRad => SetName::VqaRad,
@@ -36,6 +41,7 @@ impl Benchmark {
     }
 
     /// As commands and published tables name it.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::PhantomVqa => "phantom-vqa",
@@ -46,18 +52,20 @@ impl Benchmark {
 }
 
 /// A split of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Split {
-    /// What models learn from
+    /// The split that models learn from
     Train,
-    /// What fine-tuning chooses its checkpoint on
+    /// The split on which fine-tuning chooses its checkpoint
     Val,
-    /// What is reported
+    /// The split that is reported
     Test,
 }
 
 impl Split {
     /// As files name it.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -68,12 +76,24 @@ impl Split {
 }
 
 /// A protocol that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum ProtocolName {
     /// As published numbers are made
     Published,
-    /// Nothing of the test is known before it
+    /// Nothing of the test split is known before it is scored
     Clean,
+}
+
+impl ProtocolName {
+    /// As commands name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Clean => "clean",
+        }
+    }
 }
 
 impl From<ProtocolName> for Protocol {

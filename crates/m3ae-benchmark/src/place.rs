@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Result, bail};
 use m3ae_eval::{Evaluation, read_evaluation};
 
-use super::benchmark::{Benchmark, Split};
+use crate::error::BenchmarkError;
+use crate::names::{Benchmark, Split};
 
 /// File endings of weights, which are no part of a name.
 const ENDINGS: [&str; 5] = ["ckpt", "safetensors", "pt", "pth", "bin"];
@@ -18,12 +18,14 @@ pub const RECORD: &str = "eval.json";
 const SHOWN: usize = 12;
 
 /// `runs/eval/<benchmark>-<model>`, with the split behind it where that is not test.
+#[must_use]
 pub fn default_folder(benchmark: Benchmark, split: Split, checkpoint: &str) -> PathBuf {
     let of_split = if split == Split::Test { String::new() } else { format!("-{}", split.name()) };
     Path::new("runs/eval").join(format!("{}-{}{of_split}", benchmark.name(), model_name(checkpoint)))
 }
 
 /// What people call a model: the run's name for `runs/<run>` and all that is in it, else the file's or folder's.
+#[must_use]
 pub fn model_name(checkpoint: &str) -> String {
     let path = std::path::absolute(checkpoint).unwrap_or_else(|_| checkpoint.into());
     let parts = path.components().filter(|part| matches!(part, Component::Normal(_)));
@@ -45,28 +47,24 @@ pub fn model_name(checkpoint: &str) -> String {
     }
 }
 
-/// Refuses to replace the results of anything else: of another model, split or benchmark, or made from other data or settings.
-pub fn check_free(
-    out: &Path,
+/// Refuses to overwrite the results of another evaluation: of another model, split or benchmark, or from other data or settings.
+pub(crate) fn check_free(
+    folder: &Path,
     benchmark: Benchmark,
     split: Split,
     inputs: &BTreeMap<String, String>,
-    overwrite: bool,
-) -> Result<()> {
-    let record = out.join(RECORD);
-    if overwrite || !record.exists() {
+) -> Result<(), BenchmarkError> {
+    let record = folder.join(RECORD);
+    if !record.exists() {
         return Ok(());
     }
-    let advice = "name another folder with --out, or replace the results there with --overwrite";
-    let found = match read_evaluation(&record) {
-        Ok(found) => found,
-        Err(error) => bail!("{error}; {advice}"),
-    };
+    let found =
+        read_evaluation(&record).map_err(|source| BenchmarkError::Unreadable { folder: folder.to_owned(), source })?;
     let differences = differences(&found, benchmark, split, inputs);
-    if differences.is_empty() {
-        return Ok(());
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(BenchmarkError::Taken { folder: folder.to_owned(), model: found.model, differences }),
     }
-    bail!("{} holds another evaluation, of {}: {}; {advice}", out.display(), found.model, differences.join("; "))
 }
 
 /// What was not the same when `found` was made.

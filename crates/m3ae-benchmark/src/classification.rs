@@ -2,46 +2,47 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
-use indicatif::ProgressBar;
 use m3ae::{Model, top_answers};
 use m3ae_data::arrow::LABEL_COLUMNS;
 use m3ae_data::{ClassifiedSample, ImageSources, read_classes_arrow};
-use m3ae_eval::{AnswerType, Evaluation, Labelled, Prediction, Scores, classification_scores};
+use m3ae_eval::{AnswerType, Labelled, Prediction, Scores, classification_scores};
 use m3ae_image::DecodeOptions;
 
-use super::job::Job;
-use super::write;
 use crate::blocks::blocks;
-use crate::output::say;
+use crate::error::BenchmarkError;
+use crate::event::{Event, Observer};
+use crate::job::{Job, stopped};
+use crate::results::{Results, Throughput};
 
 /// Classes kept of each sample.
 const TOP: usize = 5;
 
-/// Scores a model, prints the table and writes the results. `None` when it was asked to stop.
-pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
-    let column = LABEL_COLUMNS.iter().position(|&column| column == job.label).with_context(|| {
-        format!("--label: there is no column {:?}; choose one of {}", job.label, LABEL_COLUMNS.join(", "))
-    })?;
-    let path = job.prepared_file(job.split)?;
+/// Scores a model on the samples of a split. `None` if it was asked to stop.
+pub(crate) fn evaluate(
+    job: &Job,
+    device: &Device,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Results>, BenchmarkError> {
+    let column = LABEL_COLUMNS.iter().position(|&column| column == job.label);
+    let column =
+        column.ok_or_else(|| BenchmarkError::Label { label: job.label.clone(), known: LABEL_COLUMNS.to_vec() })?;
+    let path = job.prepared_file(job.split, observer)?;
     let set = read_classes_arrow(&path)?;
     let names = &set.names[column];
-    let opened = job.open(device)?;
+    let opened = job.open(device, observer)?;
     let head = opened.model.config().heads.cls;
     if let Some(classes) = head.filter(|&classes| classes < names.len()) {
-        bail!(
-            "the model's classification head gives {classes} classes, and {} has {}: another --label, or another model",
-            job.label,
-            names.len()
-        );
+        return Err(BenchmarkError::Classes { classes, label: job.label.clone(), needed: names.len() });
     }
     let inputs = job.inputs(&opened, &path, &[("label", job.label.clone())])?;
     let begun = Instant::now();
-    let Some(logits) = logits(job, &opened.model, &set.samples)? else { return Ok(None) };
-    let speed = logits.len() as f64 / begun.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
+    let Some(logits) = logits(&opened.model, &set.samples, stop, observer)? else { return Ok(None) };
+    let took = begun.elapsed();
     let classes = logits.first().map_or(0, Vec::len);
     // A class may have no sample here, and then no name where the file carries none.
     let mut names = names.clone();
@@ -57,29 +58,40 @@ pub fn run(job: &Job, device: &Device) -> Result<Option<Evaluation>> {
         })
         .collect();
     let scores = Scores::Classification { scores: classification_scores(&labelled, &names, &job.bootstrap)? };
-    let mut evaluation = job.record(&opened, device, &path, inputs, scores);
+    let mut evaluation = job.record(&opened, &path, inputs, scores);
     evaluation.notes.push(format!("Classes of {}.", job.label));
     evaluation.notes.extend(job.split_note().map(str::to_owned));
-    write::print(&evaluation);
-    say!("\n{} samples: {speed:.1} samples/s", logits.len());
     let predictions: Vec<Prediction> = (0_i64..)
         .zip(set.samples.iter().zip(&logits))
         .map(|(number, (sample, logits))| prediction(number, sample, column, logits, &names))
         .collect();
-    let metadata = HashMap::from([("classes".to_owned(), serde_json::to_string(&names)?)]);
-    let logits = job.logits.then_some(("logits", logits.as_slice()));
-    write::all(&job.out, &evaluation, Some(&predictions), &[], logits, metadata)?;
-    say!("table, predictions and report: {}", job.out.display());
-    Ok(Some(evaluation))
+    let images = set.samples.iter().map(|sample| &sample.sample.image).collect::<std::collections::HashSet<_>>().len();
+    let throughput = Throughput { items: logits.len(), unit: "samples", images, took };
+    Ok(Some(Results {
+        evaluation,
+        predictions: Some(predictions),
+        cases: Vec::new(),
+        matrix: job.logits.then_some(("logits", logits)),
+        metadata: HashMap::from([("classes".to_owned(), serde_json::Value::from(names).to_string())]),
+        throughput,
+        partial: None,
+    }))
 }
 
-fn logits(job: &Job, model: &Model, samples: &[ClassifiedSample]) -> Result<Option<Vec<Vec<f32>>>> {
+/// `[samples, classes]`
+fn logits(
+    model: &Model,
+    samples: &[ClassifiedSample],
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Option<Vec<Vec<f32>>>, BenchmarkError> {
     let sources = ImageSources::default();
-    let bar = ProgressBar::new(samples.len() as u64);
+    observer(Event::Begin { total: samples.len() as u64, done: 0, unit: "samples" });
     let images: Vec<&Path> = samples.iter().map(|sample| sample.sample.image.as_path()).collect();
     let mut rows = Vec::with_capacity(samples.len());
     for range in blocks(&images, model.batch_size()) {
-        if job.stopped() {
+        if stopped(stop) {
+            observer(Event::End);
             return Ok(None);
         }
         let (mut crops, mut numbers, mut pairs) = (Vec::new(), HashMap::new(), Vec::new());
@@ -89,8 +101,10 @@ fn logits(job: &Job, model: &Model, samples: &[ClassifiedSample]) -> Result<Opti
             let number = match numbers.get(path) {
                 Some(&number) => number,
                 None => {
-                    let image = sources.decode(path, &DecodeOptions::default()).with_context(place)?;
-                    crops.push(model.crop(&image).with_context(place)?);
+                    let image = sources
+                        .decode(path, &DecodeOptions::default())
+                        .map_err(|source| BenchmarkError::Image { place: place(), source })?;
+                    crops.push(model.crop(&image).map_err(BenchmarkError::at(place))?);
                     numbers.insert(path, crops.len() - 1);
                     crops.len() - 1
                 }
@@ -98,9 +112,9 @@ fn logits(job: &Job, model: &Model, samples: &[ClassifiedSample]) -> Result<Opti
             pairs.push((number, model.tokenizer().encode(&sample.sample.caption, model.max_length())?.ids));
         }
         rows.extend(model.class_logits(&model.encode_crops(&crops)?, &pairs)?);
-        bar.inc(range.len() as u64);
+        observer(Event::Advance(range.len() as u64));
     }
-    bar.finish_and_clear();
+    observer(Event::End);
     Ok(Some(rows))
 }
 

@@ -1,24 +1,14 @@
-//! What an evaluation prints and leaves behind.
+//! The table of scores that `m3ae eval` prints.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
+use m3ae_eval::{Estimate, Evaluation, Interval, Protocol, RECALL_AT, Scores, published, selection_note};
 
-use anyhow::{Context, Result};
-use m3ae_eval::{
-    Case, Estimate, Evaluation, Interval, Prediction, Protocol, RECALL_AT, Scores, eval_report, published,
-    write_evaluation, write_predictions,
-};
-
-use super::place::RECORD;
-use crate::embed::save;
 use crate::output::say;
 
 /// Prints the table of scores with what a reader must know.
 pub fn print(evaluation: &Evaluation) {
     say!("\n{}, {} split", evaluation.benchmark, evaluation.split);
-    if evaluation.validation_equals_test {
-        say!("VALIDATION EQUALS TEST: the checkpoint was chosen on what is scored here; the scores are too high.");
+    if let Some(note) = selection_note(evaluation) {
+        say!("{}: {}", if note.warning { "WARNING" } else { "note" }, note.text);
     }
     match (&evaluation.scores, evaluation.protocol) {
         (Scores::Vqa { .. }, Protocol::Published) => say!("protocol: published (vocabulary of all splits)"),
@@ -94,28 +84,4 @@ pub fn print(evaluation: &Evaluation) {
 fn interval(interval: Option<&Interval>) -> String {
     interval
         .map_or_else(|| "-".to_owned(), |Interval { low, high }| format!("{:.2} to {:.2}", 100.0 * low, 100.0 * high))
-}
-
-/// Writes everything, each file whole or not at all: nothing is there before all of it is computed. `logits` are a matrix and its
-/// name.
-pub fn all(
-    out: &Path,
-    evaluation: &Evaluation,
-    predictions: Option<&[Prediction]>,
-    cases: &[Case],
-    logits: Option<(&str, &[Vec<f32>])>,
-    metadata: HashMap<String, String>,
-) -> Result<()> {
-    let page = eval_report(evaluation, cases)?;
-    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    if let Some((name, rows)) = logits {
-        save(&out.join(format!("{name}.safetensors")), &[(name, rows.to_vec())], metadata)?;
-    }
-    if let Some(predictions) = predictions {
-        write_predictions(&out.join("predictions.jsonl"), predictions)?;
-    }
-    page.write_atomic(&out.join("report.html"))?;
-    // Last: whoever finds it finds the others.
-    write_evaluation(&out.join(RECORD), evaluation)?;
-    Ok(())
 }
