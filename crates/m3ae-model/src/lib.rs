@@ -54,8 +54,7 @@ pub use m3ae::M3ae;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};
 pub use swin::{
-    PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage, TimmMerging,
-    WindowAttention, swin_from_timm, swin_ignorable, swin_to_timm,
+    PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage, WindowAttention,
 };
 pub use text::{
     BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOutput, TextEmbeddings,

@@ -8,11 +8,10 @@
 //!
 //! There is no class token: M3AE pools the mean over tokens. Nor is there a way to leave patches out, so there is no masked
 //! image modelling with it. Field names are those of timm before 2023 and of Microsoft's release, which the reference
-//! shares; [`swin_from_timm`] maps today's timm names to them.
+//! shares.
 
 mod block;
 mod merge;
-mod names;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -21,7 +20,6 @@ use burn::prelude::*;
 
 pub use block::{SwinBlock, SwinMlp, SwinStage};
 pub use merge::PatchMerging;
-pub use names::{TimmMerging, swin_from_timm, swin_ignorable, swin_to_timm};
 pub use window::WindowAttention;
 
 use crate::config::{SWIN_STAGES, SwinConfig};

@@ -57,6 +57,7 @@ mod stored;
 mod swin;
 mod targets;
 mod text;
+mod timm;
 mod torchscript;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! into a sequence, differs. Each row replaces a piece of the path, and no row's output contains another row's input, so
 //! the table reads in both directions.
 
-use m3ae_model::swin_ignorable;
+use crate::timm;
 
 /// `(ours, reference's, why they differ)`.
 const TABLE: [(&str, &str, &str); 10] = [
@@ -56,7 +56,7 @@ const UNREAD: [(&str, &str); 6] = [
 #[must_use]
 pub fn ignorable(name: &str) -> Option<&'static str> {
     let unread = UNREAD.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|&(_, reason)| reason);
-    unread.or_else(|| swin_ignorable(name.strip_prefix("vision_encoder.")?))
+    unread.or_else(|| timm::ignorable(name.strip_prefix("vision_encoder.")?))
 }
 
 /// The prediction heads, by what they predict.

@@ -1,6 +1,6 @@
-//! Swin into M3AE's vision encoder, from timm's names or Microsoft's (spec 1.2).
+//! Swin into M3AE's vision encoder, from timm's names or Microsoft's (docs/spec.md, section 1.2).
 
-use m3ae_model::{SWIN_STAGES, SwinConfig, TimmMerging, VisionEncoder, swin_from_timm, swin_ignorable};
+use m3ae_model::{SWIN_STAGES, SwinConfig, VisionEncoder};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
@@ -8,6 +8,7 @@ use crate::infer::Shapes;
 use crate::load::LoadReport;
 use crate::plan::{Plan, Value};
 use crate::positions;
+use crate::timm::{Merging, from_timm, ignorable};
 
 /// What Microsoft's files put before every name.
 pub(crate) const MICROSOFT: &str = "model.";
@@ -25,10 +26,10 @@ pub fn load_swin(encoder: &mut VisionEncoder, checkpoint: &Checkpoint) -> Result
     };
     let timm = |name: &'_ str| name.strip_prefix(MICROSOFT).unwrap_or(name).to_owned();
     let names: Vec<String> = checkpoint.names().map(timm).collect();
-    let merging = TimmMerging::of(names.iter().map(String::as_str));
+    let merging = Merging::of(names.iter().map(String::as_str));
     let mut plan = Plan::new(encoder, &checkpoint.path);
     for (timm, (name, tensor)) in names.iter().zip(&checkpoint.tensors) {
-        match (swin_from_timm(timm, merging), swin_ignorable(timm)) {
+        match (from_timm(timm, merging), ignorable(timm)) {
             (Some(parameter), _) => plan.assign(&parameter, name, Value::Whole(tensor.clone())),
             (None, Some(reason)) => plan.ignore(name, reason),
             (None, None) => plan.problem(format!("unexpected: {name}")),

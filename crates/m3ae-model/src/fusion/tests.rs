@@ -51,7 +51,8 @@ fn input() -> FusionInput {
 fn assert_close<const D: usize>(a: Tensor<D>, b: Tensor<D>) {
     assert_eq!(a.dims(), b.dims());
     let difference = (a - b).abs().max().into_scalar::<f32>();
-    assert!(difference < 1e-6, "{difference}");
+    // States are of size 1; sums in another order differ by some 1e-6.
+    assert!(difference < 1e-5, "{difference}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! timm's names of Swin's tensors, and ours.
+//! timm's names of Swin's tensors, and ours (docs/spec.md, section 1.2).
 //!
 //! Ours are those of timm before 2023 and of Microsoft's release (and so the reference's, under `vision_encoder.`). Newer timm
 //! differs in one thing: patch merging moved from the end of a stage to the start of the next, so that what was
@@ -46,16 +46,16 @@ const IGNORABLE: [(&str, &str); 6] = [
 
 /// Where a file keeps patch merging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimmMerging {
+pub(crate) enum Merging {
     /// `layers.0` to `layers.2` end with it: timm before 2023, Microsoft's release, the reference, our own tree.
     EndsStage,
     /// `layers.1` to `layers.3` start with it: timm since 2023.
     StartsStage,
 }
 
-impl TimmMerging {
+impl Merging {
     /// Which form a file has, from all its tensors' names: the first stage has no merging to start with.
-    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         if names.into_iter().any(|name| name.starts_with("layers.0.downsample.")) {
             Self::EndsStage
         } else {
@@ -65,35 +65,17 @@ impl TimmMerging {
 }
 
 /// The path in our encoder (layer norms as `weight`/`bias`) of timm's parameter `name`; `None` if it is no parameter of a
-/// Swin encoder: then it is [ignorable](swin_ignorable) or does not belong there.
-#[must_use]
-pub fn swin_from_timm(name: &str, merging: TimmMerging) -> Option<String> {
+/// Swin encoder: then it is [`ignorable`] or does not belong there.
+pub(crate) fn from_timm(name: &str, merging: Merging) -> Option<String> {
     PARAMETERS.iter().find(|pattern| matches(pattern, name))?;
     match merging {
-        TimmMerging::EndsStage => Some(name.to_owned()),
-        TimmMerging::StartsStage => move_merging(name, |stage| stage.checked_sub(1)),
-    }
-}
-
-/// timm's name of the parameter at `path` in our encoder. Layer norms may be spelt `gamma`/`beta` (Burn) or `weight`/`bias`
-/// (PyTorch). `None` if there is no such parameter.
-#[must_use]
-pub fn swin_to_timm(path: &str, merging: TimmMerging) -> Option<String> {
-    let name = match path.rsplit_once('.') {
-        Some((module, "gamma")) => format!("{module}.weight"),
-        Some((module, "beta")) => format!("{module}.bias"),
-        _ => path.to_owned(),
-    };
-    PARAMETERS.iter().find(|pattern| matches(pattern, &name))?;
-    match merging {
-        TimmMerging::EndsStage => Some(name),
-        TimmMerging::StartsStage => move_merging(&name, |stage| stage.checked_add(1)),
+        Merging::EndsStage => Some(name.to_owned()),
+        Merging::StartsStage => move_merging(name, |stage| stage.checked_sub(1)),
     }
 }
 
 /// Why timm's tensor `name` may be left out, or `None` where it may not.
-#[must_use]
-pub fn swin_ignorable(name: &str) -> Option<&'static str> {
+pub(crate) fn ignorable(name: &str) -> Option<&'static str> {
     IGNORABLE.iter().find(|(pattern, _)| matches(pattern, name)).map(|&(_, reason)| reason)
 }
 
@@ -119,10 +101,10 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use TimmMerging::{EndsStage, StartsStage};
+    use Merging::{EndsStage, StartsStage};
 
     #[test]
-    fn names_read_in_both_directions_in_both_forms() {
+    fn both_forms_give_our_paths() {
         for (ours, old, new) in [
             ("patch_embed.proj.weight", "patch_embed.proj.weight", "patch_embed.proj.weight"),
             ("layers.0.downsample.norm.bias", "layers.0.downsample.norm.bias", "layers.1.downsample.norm.bias"),
@@ -135,21 +117,17 @@ mod tests {
             ("norm.weight", "norm.weight", "norm.weight"),
         ] {
             for (merging, theirs) in [(EndsStage, old), (StartsStage, new)] {
-                assert_eq!(swin_from_timm(theirs, merging).as_deref(), Some(ours));
-                assert_eq!(swin_to_timm(ours, merging).as_deref(), Some(theirs));
+                assert_eq!(from_timm(theirs, merging).as_deref(), Some(ours));
             }
         }
-        let gamma = swin_to_timm("layers.1.downsample.norm.gamma", StartsStage);
-        assert_eq!(gamma.as_deref(), Some("layers.2.downsample.norm.weight"));
-        assert_eq!(swin_to_timm("norm.beta", EndsStage).as_deref(), Some("norm.bias"));
     }
 
     #[test]
     fn the_place_of_merging_shows_in_the_whole_list_only() {
-        assert_eq!(TimmMerging::of(["layers.0.downsample.norm.bias", "layers.1.downsample.norm.bias"]), EndsStage);
-        assert_eq!(TimmMerging::of(["layers.1.downsample.norm.bias", "layers.3.downsample.norm.bias"]), StartsStage);
+        assert_eq!(Merging::of(["layers.0.downsample.norm.bias", "layers.1.downsample.norm.bias"]), EndsStage);
+        assert_eq!(Merging::of(["layers.1.downsample.norm.bias", "layers.3.downsample.norm.bias"]), StartsStage);
         // No stage comes before the first.
-        assert_eq!(swin_from_timm("layers.0.downsample.norm.bias", StartsStage), None);
+        assert_eq!(from_timm("layers.0.downsample.norm.bias", StartsStage), None);
     }
 
     #[test]
@@ -162,18 +140,17 @@ mod tests {
             "head.fc.weight",
             "head.fc.bias",
         ] {
-            assert!(swin_ignorable(name).is_some(), "{name}");
-            assert_eq!(swin_from_timm(name, EndsStage), None, "{name}");
+            assert!(ignorable(name).is_some(), "{name}");
+            assert_eq!(from_timm(name, EndsStage), None, "{name}");
         }
         for name in
             ["absolute_pos_embed", "layers.x.blocks.0.norm1.weight", "layers..blocks.0.attn_mask", "norm", "", "head"]
         {
-            assert_eq!(swin_ignorable(name), None, "{name}");
-            assert_eq!(swin_from_timm(name, EndsStage), None, "{name}");
-            assert_eq!(swin_to_timm(name, EndsStage), None, "{name}");
+            assert_eq!(ignorable(name), None, "{name}");
+            assert_eq!(from_timm(name, EndsStage), None, "{name}");
         }
-        assert_eq!(swin_ignorable("layers.0.blocks.0.attn.qkv.weight"), None);
+        assert_eq!(ignorable("layers.0.blocks.0.attn.qkv.weight"), None);
         // An index that no machine word holds is not a stage.
-        assert_eq!(swin_from_timm("layers.99999999999999999999999.downsample.norm.bias", StartsStage), None);
+        assert_eq!(from_timm("layers.99999999999999999999999.downsample.norm.bias", StartsStage), None);
     }
 }
