@@ -195,7 +195,7 @@ pub fn prepare_absent(
 /// The prepared file of a set's split.
 #[must_use]
 pub fn prepared_path(folder: &Path, set: SetName, split: Split) -> PathBuf {
-    folder.join(format!("{}_{}.arrow", set.file_stem(), split.name()))
+    folder.join(set.file_name(split.name()))
 }
 
 /// Where a set's prepared files are by default.

@@ -12,8 +12,10 @@ mod telemetry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use m3ae_train::{Devices, Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, find_checkpoint, train};
+use anyhow::{Context, Result, anyhow, bail};
+use m3ae_train::{
+    Devices, Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, Verified, find_checkpoint, train,
+};
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
 pub use pretrain::{PretrainArgs, QUICKSTART, run as pretrain};
@@ -67,20 +69,31 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     }
     let devices = backend.devices(config.train.devices)?;
     let devices = Devices::open(devices, config.train.all_reduce, backend.has_collectives())?;
-    let setup = Setup::open(config)?;
+    let found = if args.resume { look_for_checkpoint(config)? } else { None };
+    let setup = match &found {
+        Some(checkpoint) => Setup::resume(config, checkpoint),
+        None => Setup::open(config),
+    };
+    let setup = setup.map_err(|error| advised(error, config))?;
     let dropout = setup.model.text.dropout + setup.model.fusion.dropout;
     if devices.all().len() > 1 && backend.is_processor() && dropout > 0.0 {
         bail!(
             "train.devices = {}: threads of one processor share its generator, and what dropout draws would differ from run to run; \
-             set model.dropout = 0, or train.devices = 1",
+             set model.text.dropout = 0 and model.fusion.dropout = 0, or train.devices = 1",
             devices.all().len()
         );
     }
     say!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
-    let run = if args.resume {
-        resume(config, &setup, &devices, &args.allow_change)?
-    } else {
-        Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite))?
+    let run = match (&found, args.resume) {
+        (Some(checkpoint), _) => {
+            say!("resuming from {}", checkpoint.path.display());
+            Run::resume(config, &setup, &devices, || RunFolder::reopen(config), checkpoint, &args.allow_change)?
+        }
+        (None, true) => {
+            say!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
+            Run::begin(config, &setup, &devices, || RunFolder::reopen(config))?
+        }
+        (None, false) => Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite))?,
     };
     let folder = run.folder().path().to_owned();
     logging::into_file(&run.folder().file("log.txt"))?;
@@ -106,27 +119,35 @@ fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-fn resume<'a>(config: &'a RunConfig, setup: &'a Setup, devices: &Devices, allowed: &[String]) -> Result<Run<'a>> {
-    let reopen = || RunFolder::reopen(config);
+/// The command that makes what is missing.
+fn advised(error: TrainError, config: &RunConfig) -> anyhow::Error {
+    let advice = match &error {
+        TrainError::NotPrepared { set, .. } => {
+            let out = config.data.prepared.display();
+            Some(format!("prepare it first: `cargo xtask prepare {set} --raw <folder> --out {out}`"))
+        }
+        _ => None,
+    };
+    match advice {
+        Some(advice) => anyhow!("{error}; {advice}"),
+        None => error.into(),
+    }
+}
+
+/// The newest whole checkpoint of the run, if it has one.
+fn look_for_checkpoint(config: &RunConfig) -> Result<Option<Verified>> {
     let found = find_checkpoint(&config.folder())?;
     for (path, problem) in &found.damaged {
         say_error!("{} is damaged and passed over: {problem}", path.display());
     }
-    match &found.checkpoint {
-        Some(checkpoint) => {
-            say!("resuming from {}", checkpoint.path.display());
-            Ok(Run::resume(config, setup, devices, reopen, checkpoint, allowed)?)
-        }
-        None if found.damaged.is_empty() => {
-            say!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
-            Ok(Run::begin(config, setup, devices, reopen)?)
-        }
-        // To start anew silently would hide that something destroys checkpoints.
-        None => bail!(
+    // To start anew silently would hide that something destroys checkpoints.
+    if found.checkpoint.is_none() && !found.damaged.is_empty() {
+        bail!(
             "none of the checkpoints in {} is whole: restore one, or start anew with --overwrite",
             config.folder().display()
-        ),
+        );
     }
+    Ok(found.checkpoint)
 }
 
 /// What each metric is, for people.

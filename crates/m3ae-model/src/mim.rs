@@ -6,8 +6,7 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::init::Init;
-use crate::layers::{LayerNorm, NORM_EPSILON, take_rows};
+use crate::layers::{LayerNorm, NORM_EPSILON, linear, parameter, take_rows};
 use crate::precision::dense;
 use crate::vision::{BlockInit, ClipTransformer};
 
@@ -93,22 +92,17 @@ pub struct MimHead {
 
 impl MimConfig {
     /// A decoder for `grid`² patches of side `patch`, reading states of width `input`.
-    pub(crate) fn init(&self, input: usize, grid: usize, patch: usize, init: &Init, device: &Device) -> MimHead {
+    #[must_use]
+    pub fn init(&self, input: usize, grid: usize, patch: usize, device: &Device) -> MimHead {
         // The table carries no gradient: it is created off the autodiff device's graph and frozen.
         let positions = Param::from_tensor(sin_cos_positions(self.width, grid, device)).set_require_grad(false);
         MimHead {
-            mask_token: init.parameter([1, 1, self.width], device),
+            mask_token: parameter([1, 1, self.width], device),
             decoder_pos_embed: positions,
-            decoder_embed: init.linear(input, self.width, device),
-            decoder: ClipTransformer::new(
-                self.width,
-                self.heads,
-                self.layers,
-                &BlockInit::fresh(self.width, init),
-                device,
-            ),
+            decoder_embed: linear(input, self.width, device),
+            decoder: ClipTransformer::new(self.width, self.heads, self.layers, &BlockInit::fresh(self.width), device),
             decoder_norm: LayerNorm::new(self.width, NORM_EPSILON, device),
-            decoder_pred: init.linear(self.width, patch * patch * 3, device),
+            decoder_pred: linear(self.width, patch * patch * 3, device),
         }
     }
 }

@@ -27,7 +27,7 @@ const REFERENCES: &str = "medicat/net/nfs2.corp/allennlp/sanjays/roco_files";
 /// Reads ROCO, or another set in its layout.
 pub(crate) fn roco(set: SetName, raw: &Path) -> Result<Plan, PrepareError> {
     let splits = SPLITS.map(|split| {
-        let mut planned = rows(read_roco(raw, split)?, split, &format!("{set}_{split}.arrow"));
+        let mut planned = rows(read_roco(raw, split)?, split, &set.file_name(split));
         add_references(raw, split, &mut planned)?;
         Ok::<_, PrepareError>(planned)
     });
@@ -46,7 +46,7 @@ pub(crate) fn retrieval(raw: &Path, options: &PrepareOptions) -> Result<Plan, Pr
             "train" => Vec::new(),
             _ => set.samples.split_off(set.samples.len().min(RETRIEVAL_CAPTIONS)),
         };
-        let mut planned = rows(set, split, &format!("irtr_roco_{split}.arrow"));
+        let mut planned = rows(set, split, &SetName::IrtrRoco.file_name(split));
         planned.dropped.extend(rest.into_iter().map(|sample| Dropped {
             place: sample.image.display().to_string(),
             reason: format!("past the first {RETRIEVAL_CAPTIONS} captions"),

@@ -63,6 +63,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The name of the prepared file of a set's split. A name that is not in [`SetName`] is that of a set of the user's own, and its
+/// files' names begin with it.
+#[must_use]
+pub fn prepared_file_name(set: &str, split: &str) -> String {
+    let known = SetName::from_name(set);
+    format!("{}_{split}.arrow", known.map_or(set, |known| known.file_stem()))
+}
+
 /// A data set that can be prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
@@ -119,6 +127,12 @@ impl SetName {
             Self::IrtrRoco => "irtr_roco",
             Self::Phantom => "vqa_phantom",
         }
+    }
+
+    /// The name of a split's prepared file, `<stem>_<split>.arrow`.
+    #[must_use]
+    pub fn file_name(self, split: &str) -> String {
+        prepared_file_name(self.name(), split)
     }
 
     /// The set of a name.

@@ -67,7 +67,7 @@ pub(crate) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, Prepare
     let splits = [("train", train, dropped, duplicates), ("val", val, vec![], 0), ("test", test, vec![], 0)];
     let splits = splits.into_iter().filter(|(split, rows, ..)| *split == "train" || !rows.is_empty());
     let splits = splits.map(|(split, rows, dropped, duplicates)| SplitPlan {
-        file_name: format!("medicat_{split}.arrow"),
+        file_name: SetName::Medicat.file_name(split),
         split: split.to_owned(),
         kind: Kind::Captions,
         rows,

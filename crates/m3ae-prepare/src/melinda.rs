@@ -57,7 +57,7 @@ pub(crate) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, Prepare
             PlannedRow { image: images.join(&image_id), image_id, data }
         });
         SplitPlan {
-            file_name: format!("cls_melinda_{split}.arrow"),
+            file_name: SetName::Melinda.file_name(split),
             split: split.to_owned(),
             kind: Kind::Classes,
             rows: rows.collect(),

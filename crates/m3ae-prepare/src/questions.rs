@@ -86,7 +86,7 @@ fn group(set: SetName, split: &str, questions: Questions, vocabulary: &Vocabular
     let question_types = question_types(&rows);
     let rows = rows.into_iter().map(|(row, asked)| PlannedRow { data: data(asked, vocabulary), ..row }).collect();
     SplitPlan {
-        file_name: format!("{}_{split}.arrow", set.file_stem()),
+        file_name: set.file_name(split),
         split: split.to_owned(),
         kind: Kind::Questions,
         rows,

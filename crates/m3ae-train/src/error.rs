@@ -22,6 +22,22 @@ pub enum TrainError {
     /// The recipe.
     #[error(transparent)]
     Config(#[from] RunConfigError),
+    /// What a key of the recipe names cannot be used.
+    #[error("{key}: {error}")]
+    Key {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        error: Box<TrainError>,
+    },
+    /// A prepared file of a set that the recipe names.
+    #[error("data.sets: {path}, a prepared file of {set}, is missing")]
+    NotPrepared {
+        /// The set.
+        set: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The data set.
     #[error(transparent)]
     Data(#[from] m3ae_data::DataError),
@@ -213,6 +229,11 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// An error about what a key of the recipe names.
+    pub(crate) fn of_key<E: Into<Self>>(key: &'static str) -> impl Fn(E) -> Self {
+        move |error| Self::Key { key, error: Box::new(error.into()) }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

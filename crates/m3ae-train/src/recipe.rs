@@ -10,6 +10,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,11 +21,12 @@ use thiserror::Error;
 
 use crate::optim::{AdamWConfig, Schedule};
 use crate::pretrain::ObjectiveWeights;
-pub(crate) use initial::{draw_weights, load_initial};
+pub(crate) use initial::draw_weights;
+pub use model::ModelSection;
 use parse::{set, with_suggestion};
 pub use sections::{
-    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
-    ObjectivesSection, OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ObjectivesSection,
+    OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
 };
 pub use setup::Setup;
 
@@ -51,10 +53,17 @@ pub enum RunConfigError {
     #[error("{key}: {problem}")]
     Value {
         /// The key's path, as `--set` takes it.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What is wrong and what would be right.
         problem: String,
     },
+}
+
+impl RunConfigError {
+    /// A value that makes no sense, at a key as `--set` takes it.
+    pub fn value(key: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), problem: problem.into() }
+    }
 }
 
 /// A whole recipe.

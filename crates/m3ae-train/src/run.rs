@@ -20,7 +20,7 @@ use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Sums};
 use crate::optim::{AdamW, gradient_norms, hollow};
 use crate::parallel::{Devices, Work};
-use crate::recipe::{RunConfig, Setup, draw_weights, load_initial};
+use crate::recipe::{RunConfig, Setup, draw_weights};
 pub use folder::RunFolder;
 use observer::Line;
 pub use observer::{Observer, Start, StepReport};
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
                 checkpoint.progress.clone()
             }
             None => {
-                initial = load_initial(&mut model, config, setup)?;
+                initial = setup.initial.load(&mut model, &setup.model, config)?;
                 Progress::default()
             }
         };

@@ -90,7 +90,8 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
         config.task.kind != TaskKind::Pretraining,
         "this recipe is for pre-training: `m3ae pretrain --config <file>`"
     );
-    if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty()) {
+    // A run that goes on needs it no more.
+    if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty() && !args.run.resume) {
         m3ae_weights::resolve(name).with_context(|| {
             "init.checkpoint names no model; pre-train one first (`cargo xtask pretrain`), name one with --checkpoint, or start \
              from random weights with --set init.checkpoint="

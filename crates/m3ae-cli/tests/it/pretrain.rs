@@ -80,7 +80,11 @@ fn threads_of_the_processor_share_a_step_and_repeat_it_exactly() {
     let (folder, run) = workplace();
     let weights = |name: &str, options: &[&str]| {
         let name = format!("run.name={name}");
-        pretrain(folder.path(), &[&["--set", &name, "--set", "model.dropout=0.0"], options].concat());
+        pretrain(
+            folder.path(),
+            &[&["--set", &name, "--set", "model.text.dropout=0.0", "--set", "model.fusion.dropout=0.0"], options]
+                .concat(),
+        );
         let path = run.with_file_name(&name["run.name=".len()..]).join("model/model.safetensors");
         let bytes = fs::read(path).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -97,7 +101,7 @@ fn threads_of_the_processor_share_a_step_and_repeat_it_exactly() {
     let difference = one.iter().zip(&two).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(difference < 1e-3, "{difference}");
     let error = pretrain_fails(folder.path(), &["--set", "train.devices=2"]);
-    assert!(error.contains("set model.dropout = 0"), "{error}");
+    assert!(error.contains("set model.text.dropout = 0 and model.fusion.dropout = 0"), "{error}");
     let error = pretrain_fails(folder.path(), &["--set", "train.devices=2", "--set", "train.all_reduce=collective"]);
     assert!(error.contains("this backend cannot sum over its 2 devices by itself"), "{error}");
     let error = pretrain_fails(folder.path(), &["--set", "train.devices=3"]);
@@ -131,8 +135,8 @@ fn mistakes_in_the_recipe_are_named_before_anything_is_written() {
 fn sizes_that_no_model_can_have_are_named() {
     let (folder, run) = workplace();
     for (option, expected) in [
-        ("model.image_size=33", "model.vision.image_size: 33 is not a multiple of vision.patch_size, 8"),
-        ("model.preset=huge", "there is no preset `huge`"),
+        ("model.vision.image_size=33", "model.vision.image_size: 33 is not a multiple of vision.patch_size, 8"),
+        ("model.preset=huge", "there is no preset \"huge\""),
         ("text.max_length=500", "text.max_length: 500 is more than the position table allows"),
         ("train.batch_size=25", "train has 24 usable samples, fewer than train.batch_size = 25"),
         ("train.warmup=7", "train.warmup: 7 is not between 0 and 6"),

@@ -35,7 +35,7 @@ pub struct TransferArgs {
 }
 
 /// What both have: patches of 16 pixels instead of 8, with which a sample costs less.
-const SET: [&str; 1] = ["model.patch_size=16"];
+const SET: [&str; 1] = ["model.vision.patch_size=16"];
 
 /// What pre-training needs beyond the quickstart's minutes until captions are guessed from the image, not from their grammar alone: more
 /// samples, a smaller rate (with 1e-3 and more the fusion never begins to look), and more of the words hidden (docs/results.md).

@@ -1,101 +1,148 @@
-//! The recipe's model: a preset's or a checkpoint's sizes, with changes.
+//! `[model]`: the model's own configuration, as `config.json` has it, over a preset.
 
-use m3ae_model::{HeadsConfig, M3aeConfig, TextFamily, VisionConfig};
-use m3ae_text::{Family, Tokenizer};
-use m3ae_weights::{Checkpoint, find_config, resolve};
+mod fields;
+mod resolve;
+#[cfg(test)]
+mod tests;
 
-use super::{RunConfig, RunConfigError};
-use crate::error::TrainError;
+use m3ae_model::M3aeConfig;
+use serde::{Deserialize, Serialize};
 
-impl RunConfig {
-    /// The model's configuration for a tokenizer and a task's heads. Masked image modelling is left out where the vision encoder
-    /// is Swin.
-    ///
-    /// # Errors
-    /// An unknown preset, a checkpoint that cannot be read or has another vocabulary, or sizes that no model can have.
-    pub fn model_config(&self, tokenizer: &Tokenizer, heads: HeadsConfig) -> Result<M3aeConfig, TrainError> {
-        let section = &self.model;
-        let mut config = self.base()?;
-        let replace = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
-        if let Some(side) = section.image_size {
-            config.vision = config.vision.at(side);
-        }
-        if let VisionConfig::Clip(clip) = &mut config.vision {
-            replace(&mut clip.patch_size, section.patch_size);
-            replace(&mut clip.width, section.vision_width);
-            replace(&mut clip.layers, section.vision_layers);
-        }
-        replace(&mut config.text.width, section.text_width);
-        replace(&mut config.text.layers, section.text_layers);
-        replace(&mut config.text.heads, section.text_heads);
-        replace(&mut config.fusion.width, section.width);
-        replace(&mut config.fusion.heads, section.heads);
-        replace(&mut config.fusion.layers, section.fusion_layers);
-        if section.text_width.is_some() {
-            config.text.intermediate = 4 * config.text.width;
-        }
-        if let Some(layer) = section.mim_layer {
-            config.mim.layer = usize::try_from(layer).ok();
-        } else if !heads.mim {
-            config.mim.layer = config.mim.layer.filter(|&layer| layer <= config.fusion.layers);
-        }
-        config.mim.norm_pix_loss = section.norm_pix_loss.unwrap_or(config.mim.norm_pix_loss);
-        config.initializer_range = section.initializer_range.unwrap_or(config.initializer_range);
-        if let Some(dropout) = section.dropout {
-            (config.text.dropout, config.fusion.dropout) = (dropout, dropout);
-        }
-        config.heads = heads;
-        config.heads.mim &= config.vision.clip().is_some();
-        match self.sizes_from() {
-            Some(name) if config.text.vocab_size != tokenizer.vocab_size() => {
-                let problem = format!(
-                    "the tokenizer has {} tokens, the model of {name} {}: name the model's own tokenizer",
-                    tokenizer.vocab_size(),
-                    config.text.vocab_size
-                );
-                return Err(RunConfigError::Value { key: "text.tokenizer", problem }.into());
+use super::RunConfigError;
+use super::parse::most_similar;
+use fields::{ENCODER, Fields, HEADS, json};
+pub(super) use resolve::{Sizes, model_config};
+
+/// Keys that stood directly in `[model]` before it had the structure of `config.json`, and where they are now.
+const FORMER: [(&str, &str); 13] = [
+    ("image_size", "model.vision.image_size"),
+    ("patch_size", "model.vision.patch_size"),
+    ("vision_width", "model.vision.width"),
+    ("vision_layers", "model.vision.layers"),
+    ("text_width", "model.text.width, and its four-fold model.text.intermediate"),
+    ("text_layers", "model.text.layers"),
+    ("text_heads", "model.text.heads"),
+    ("width", "model.fusion.width"),
+    ("heads", "model.fusion.heads"),
+    ("fusion_layers", "model.fusion.layers"),
+    ("mim_layer", "model.mim.layer"),
+    ("norm_pix_loss", "model.mim.norm_pix_loss"),
+    ("dropout", "model.text.dropout and model.fusion.dropout"),
+];
+
+/// The model's configuration: a preset and changes to it, with the keys of [`M3aeConfig`].
+///
+/// ```toml
+/// [model]
+/// preset = "base"          # one of M3aeConfig::PRESETS; "base" where absent
+/// [model.vision]
+/// image_size = 384
+/// [model.fusion]
+/// dropout = 0.0
+/// ```
+///
+/// Weights that the recipe names bring their own sizes: those of `init.vision` and `init.text` stand above the preset, and
+/// `init.checkpoint` takes the preset's place where none is named. A key, or a preset beside `init.checkpoint`, that contradicts
+/// them is an error. The vocabulary comes from the tokenizer and the heads from the task. `model.mim.layer = -1` is after
+/// the last layer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelSection(toml::Table);
+
+impl ModelSection {
+    /// The preset that is named, if one is.
+    #[must_use]
+    pub fn preset(&self) -> Option<&str> {
+        self.0.get("preset").and_then(toml::Value::as_str)
+    }
+
+    /// What is changed: keys such as `vision.image_size`, with their values.
+    pub fn changes(&self) -> impl Iterator<Item = (String, &toml::Value)> {
+        self.0.iter().filter(|(key, _)| *key != "preset").flat_map(|(section, value)| match value {
+            toml::Value::Table(keys) => {
+                keys.iter().map(|(key, value)| (format!("{section}.{key}"), value)).collect::<Vec<_>>()
             }
-            Some(_) => {}
-            None => fit(&mut config, tokenizer),
-        }
-        if self.text.max_length > config.text.max_length() {
-            let (length, most) = (self.text.max_length, config.text.max_length());
-            let problem = format!("{length} is more than the position table allows, {most}");
-            return Err(RunConfigError::Value { key: "text.max_length", problem }.into());
-        }
-        config.validate()?;
-        Ok(config)
-    }
-
-    /// The checkpoint whose sizes the model has, where no preset is named.
-    fn sizes_from(&self) -> Option<&str> {
-        let name = self.init.checkpoint.as_deref().filter(|name| !name.is_empty());
-        name.filter(|_| self.model.preset.is_none())
-    }
-
-    fn base(&self) -> Result<M3aeConfig, TrainError> {
-        if let Some(name) = self.sizes_from() {
-            return Ok(find_config(&Checkpoint::open(&resolve(name)?)?)?);
-        }
-        let preset = self.model.preset.as_deref().unwrap_or("base");
-        M3aeConfig::preset(preset).ok_or_else(|| {
-            let problem = format!("there is no preset `{preset}`; choose `base` or `small`");
-            RunConfigError::Value { key: "model.preset", problem }.into()
+            value => vec![(section.clone(), value)],
         })
+    }
+
+    /// Checks names and types; whether the sizes are those of a model shows when weights and tokenizer are known.
+    pub(super) fn validate(&self) -> Result<(), RunConfigError> {
+        if let Some(preset) = self.0.get("preset") {
+            let known = preset.as_str().is_some_and(|name| M3aeConfig::PRESETS.contains(&name));
+            if !known {
+                let problem =
+                    format!("there is no preset {}; choose one of {}", short(preset), M3aeConfig::PRESETS.join(", "));
+                return Err(RunConfigError::value("model.preset", problem));
+            }
+        }
+        let [clip, swin] = both_encoders();
+        for (section, value) in self.0.iter().filter(|(key, _)| *key != "preset") {
+            check_section(section, value, &clip)?;
+        }
+        self.changes().try_for_each(|(key, value)| check_key(&key, value, [&clip, &swin]))
     }
 }
 
-/// A new text encoder is made for its tokenizer.
-fn fit(config: &mut M3aeConfig, tokenizer: &Tokenizer) {
-    config.text.vocab_size = tokenizer.vocab_size();
-    config.text.pad_id = tokenizer.specials().pad as usize;
-    match tokenizer.family() {
-        Family::Roberta => config.text.family = TextFamily::Roberta,
-        Family::Bert => {
-            config.text.family = TextFamily::Bert;
-            // BERT's own settings where they differ from RoBERTa's.
-            (config.text.epsilon, config.text.type_vocab) = (1e-12, 2);
-            config.text.max_positions = config.text.max_positions.min(512);
+/// The keys of a model with a CLIP encoder, and of one with Swin.
+fn both_encoders() -> [Fields; 2] {
+    let swin = M3aeConfig::preset("swin-base-224").unwrap_or_else(M3aeConfig::base);
+    [Fields::of(&M3aeConfig::base()), Fields::of(&swin)]
+}
+
+fn check_section(section: &str, value: &toml::Value, fields: &Fields) -> Result<(), RunConfigError> {
+    let wrong = |problem: String| Err(RunConfigError::value(format!("model.{section}"), problem));
+    if let Some((_, now)) = FORMER.iter().find(|(former, _)| *former == section && !value.is_table()) {
+        return wrong(format!("has moved: it is {now} now, as in a model's config.json"));
+    }
+    if section == HEADS {
+        return wrong("is no key of a recipe: the heads follow from task.kind and the data".into());
+    }
+    let prefix = format!("{section}.");
+    match (fields.get(section).is_some(), fields.iter().any(|(key, _)| key.starts_with(&prefix)), value.is_table()) {
+        (true, _, false) | (_, true, true) => Ok(()),
+        (true, ..) => wrong("is a value, not a section".into()),
+        (_, true, _) => wrong(format!("is a section, [model.{section}], not a value")),
+        _ => {
+            let known = fields.iter().map(|(key, _)| key.split('.').next().unwrap_or(key));
+            wrong(unknown(section, known.chain(["preset"])))
         }
+    }
+}
+
+fn check_key(key: &str, value: &toml::Value, encoders: [&Fields; 2]) -> Result<(), RunConfigError> {
+    let wrong = |problem: String| Err(RunConfigError::value(format!("model.{key}"), problem));
+    if key == ENCODER {
+        return match value.as_str() {
+            Some("clip" | "swin") => Ok(()),
+            _ => wrong(format!("there is no encoder {}; choose clip or swin", short(value))),
+        };
+    }
+    let Some(mut fields) = encoders.into_iter().find(|fields| fields.get(key).is_some()).cloned() else {
+        let (section, name) = key.split_once('.').unwrap_or(("", key));
+        let known = encoders.into_iter().flat_map(Fields::iter).filter_map(|(key, _)| key.split_once('.'));
+        return wrong(unknown(name, known.filter(|(of, _)| *of == section).map(|(_, name)| name)));
+    };
+    match json(key, value).and_then(|value| fields.set(key, value)) {
+        Ok(()) => Ok(()),
+        Err(problem) => wrong(problem),
+    }
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: std::collections::BTreeSet<&str> = known.collect();
+    let list = known.iter().copied().collect::<Vec<_>>().join(", ");
+    match most_similar(name, known) {
+        Some(similar) => format!("unknown key; did you mean `{similar}`?"),
+        None => format!("unknown key; there are {list}"),
+    }
+}
+
+/// A value for a message.
+fn short(value: &toml::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }

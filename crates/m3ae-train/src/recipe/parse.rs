@@ -26,9 +26,15 @@ pub(super) fn with_suggestion(message: &str) -> String {
     let Some((_, tail)) = message.rsplit_once("unknown field") else { return message.to_owned() };
     let mut quoted = tail.split('`').skip(1).step_by(2);
     let unknown = quoted.next().unwrap_or_default();
-    let alike = |name: &str| strsim::jaro_winkler(unknown, name);
-    match quoted.filter(|name| alike(name) > 0.75).max_by(|a, b| alike(a).total_cmp(&alike(b))) {
+    match most_similar(unknown, quoted) {
         Some(name) => format!("{message}\ndid you mean `{name}`?"),
         None => message.to_owned(),
     }
+}
+
+/// The name that `unknown` is most likely a misspelling of.
+pub(super) fn most_similar<'a>(unknown: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let similarity = |name: &str| strsim::jaro_winkler(unknown, name);
+    let names = names.into_iter().filter(|name| similarity(name) > 0.75);
+    names.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
 }

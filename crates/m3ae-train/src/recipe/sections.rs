@@ -57,58 +57,6 @@ impl Default for TaskSection {
     }
 }
 
-/// Sizes of the model: a preset's, or those of `init.checkpoint` where no preset is named; each can be changed. The vocabulary
-/// comes from the tokenizer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelSection {
-    /// `base` or `small`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preset: Option<String>,
-    /// Image side S in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-    /// Patch side P in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_size: Option<usize>,
-    /// Vision width (heads are width / 64).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vision_width: Option<usize>,
-    /// Vision blocks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vision_layers: Option<usize>,
-    /// Text width.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text_width: Option<usize>,
-    /// Text layers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text_layers: Option<usize>,
-    /// Text attention heads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text_heads: Option<usize>,
-    /// Fusion width.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    /// Fusion layers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fusion_layers: Option<usize>,
-    /// Fusion attention heads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heads: Option<usize>,
-    /// Fusion layer whose input masked image modelling reads; -1 for the last state.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mim_layer: Option<i64>,
-    /// Whether masked image modelling predicts patches normalised by their own mean and variance.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub norm_pix_loss: Option<bool>,
-    /// Dropout of text encoder and fusion.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f64>,
-    /// Standard deviation of initial weights that are not pre-trained.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initializer_range: Option<f64>,
-}
-
 /// Weights to start from: files, folders, or `owner/name` in the Hugging Face cache. Empty or absent: random weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
