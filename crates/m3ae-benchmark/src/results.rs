@@ -67,7 +67,7 @@ impl Results {
         if let Some(predictions) = &self.predictions {
             write_predictions(&folder.join("predictions.jsonl"), predictions)?;
         }
-        page.write_atomic(&folder.join("report.html")).map_err(m3ae_eval::EvalError::from)?;
+        page.write(&folder.join("report.html")).map_err(m3ae_eval::EvalError::from)?;
         write_evaluation(&folder.join(RECORD), &self.evaluation)?;
         match &self.partial {
             Some(path) => fs::remove_file(path).map_err(BenchmarkError::io(path)),

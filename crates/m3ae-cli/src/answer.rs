@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::Device;
 use m3ae::{Answers, Crop, Image, Model, draw, open_image, read_image};
 use m3ae_benchmark::blocks;
-use m3ae_report::write_atomic;
 use serde_json::json;
 
 use crate::model::ModelArgs;
@@ -172,7 +171,7 @@ fn draw_attention(model: &Model, image: &Image, question: &str, path: &Path) -> 
     let crop = model.crop(image)?;
     let images = model.encode_crops(std::slice::from_ref(&crop))?;
     let maps = model.attention(&images, &[(0, question)])?;
-    write_atomic(path, &draw(&crop, maps.first())?)?;
+    m3ae_files::write(path, &draw(&crop, maps.first())?)?;
     Ok(())
 }
 

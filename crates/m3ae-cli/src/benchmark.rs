@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use m3ae_benchmark::Benchmark;
 use m3ae_eval::{BenchmarkRow, BenchmarkTable, Finished, Without, benchmark_rows};
-use m3ae_report::write_atomic;
 use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
 
 use crate::backend::Backend;
@@ -221,10 +220,11 @@ fn announce(table: &BenchmarkTable) {
 /// Writes both files, each whole or not at all.
 fn write(table: &BenchmarkTable, out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    write_atomic(&out.join("benchmark.md"), table.markdown().as_bytes())?;
+    m3ae_files::write(&out.join("benchmark.md"), table.markdown().as_bytes())?;
     let mut json = serde_json::to_vec_pretty(table)?;
     json.push(b'\n');
-    Ok(write_atomic(&out.join("benchmark.json"), &json)?)
+    m3ae_files::write(&out.join("benchmark.json"), &json)?;
+    Ok(())
 }
 
 /// The changes of one benchmark's recipe, without the set's name.

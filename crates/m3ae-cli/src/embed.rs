@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::Device;
 use m3ae::open_image;
 use m3ae_benchmark::write_matrices;
-use m3ae_report::write_atomic;
 
 use crate::files;
 use crate::model::ModelArgs;
@@ -131,11 +130,11 @@ fn save_npy(out: &Path, matrices: &[(&str, Vec<Vec<f32>>)], rows: &serde_json::V
             1 => out.to_owned(),
             _ => out.with_file_name(format!("{stem}-{name}.npy")),
         };
-        write_atomic(&path, &npy::encode(matrix))?;
+        m3ae_files::write(&path, &npy::encode(matrix))?;
         written.push(path);
     }
     let names = out.with_file_name(format!("{stem}.rows.json"));
-    write_atomic(&names, &serde_json::to_vec_pretty(rows)?)?;
+    m3ae_files::write(&names, &serde_json::to_vec_pretty(rows)?)?;
     written.push(names);
     Ok(written)
 }

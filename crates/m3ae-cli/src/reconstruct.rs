@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use burn::prelude::Device;
-use m3ae_report::write_atomic;
 
 use crate::answer::image;
 use crate::model::ModelArgs;
@@ -44,7 +43,7 @@ pub fn run(args: &ReconstructArgs, device: &Device) -> Result<()> {
     let mut file = Cursor::new(Vec::new());
     picture.write_to(&mut file, image::ImageFormat::Png)?;
     // Before anything is printed: a reader that is gone must not cost the picture.
-    write_atomic(&args.out, file.get_ref())?;
+    m3ae_files::write(&args.out, file.get_ref())?;
     if args.caption.contains(&model.mask_token()) {
         let images = model.encode_images(&[image])?;
         for (number, words) in model.fill_masks(&images, 0, &args.caption, args.top)?.iter().enumerate() {

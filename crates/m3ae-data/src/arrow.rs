@@ -33,7 +33,7 @@ mod write;
 pub use error::ArrowError;
 pub use read::ArrowFile;
 pub use rows::{CaptionsRow, ClassesRow, Kind, QuestionsRow};
-pub use write::{ArrowWriter, Row, RowData, WrittenFile};
+pub use write::{ArrowWriter, Row, RowData, WrittenFile, sha256};
 
 /// The metadata key of a vocabulary: a JSON array of answers.
 pub const VOCABULARY_KEY: &str = "m3ae.vocabulary";

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let cases: Vec<Case> =
         [true, false].into_iter().flat_map(|right| choose_cases(&predictions, right, 6, 0)).map(case).collect();
-    eval_report(&evaluation, &cases)?.write_atomic(&folder.join("vqa.html"))?;
+    eval_report(&evaluation, &cases)?.write(&folder.join("vqa.html"))?;
     write_evaluation(&folder.join("eval.json"), &evaluation)?;
     write_predictions(&folder.join("predictions.jsonl"), &predictions)?;
     let other: Vec<Prediction> = (0..451).map(|i| prediction(i, 0.77)).collect();
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let scores = Scores::Classification { scores: classification_scores(&samples, &names, &bootstrap)? };
     let evaluation = Evaluation::new("melinda", "test", "runs/invented/best", Protocol::Clean, bootstrap, scores);
-    eval_report(&evaluation, &[])?.write_atomic(&folder.join("classification.html"))?;
+    eval_report(&evaluation, &[])?.write(&folder.join("classification.html"))?;
 
     let own: Vec<usize> = (0..500).collect();
     let scores: Vec<f32> =
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let matrix = ScoreMatrix { scores: &scores, images: 500, image_of_text: &own };
     let scores = Scores::Retrieval { scores: retrieval_scores(&matrix, &bootstrap)? };
     let evaluation = Evaluation::new("roco", "val", "runs/invented/best", Protocol::Published, bootstrap, scores);
-    eval_report(&evaluation, &[])?.write_atomic(&folder.join("retrieval.html"))?;
+    eval_report(&evaluation, &[])?.write(&folder.join("retrieval.html"))?;
     println!("{}", folder.display());
     Ok(())
 }

@@ -46,7 +46,10 @@ pub enum EvalError {
         /// What is wrong, and on which line.
         problem: String,
     },
-    /// A report or record could not be written, or holds a picture that is none.
+    /// A record could not be written.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
+    /// A report could not be written, or holds a picture that is none.
     #[error(transparent)]
     Report(#[from] m3ae_report::ReportError),
 }

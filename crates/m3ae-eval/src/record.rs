@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use m3ae_report::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::Bootstrap;
@@ -137,7 +136,8 @@ impl Evaluation {
 pub fn write_evaluation(path: &Path, evaluation: &Evaluation) -> Result<(), EvalError> {
     let mut json = serde_json::to_vec_pretty(evaluation).map_err(|error| EvalError::file(path, error))?;
     json.push(b'\n');
-    Ok(write_atomic(path, &json)?)
+    m3ae_files::write(path, &json)?;
+    Ok(())
 }
 
 /// Reads `eval.json`.
@@ -170,7 +170,8 @@ pub fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), 
             .map_err(|error| EvalError::file(path, error))?;
         lines.push(b'\n');
     }
-    Ok(write_atomic(path, &lines)?)
+    m3ae_files::write(path, &lines)?;
+    Ok(())
 }
 
 /// A prediction as it is written: other programs need not know what a hit is.

@@ -120,8 +120,12 @@ fn is_temporary(name: &str) -> bool {
         return stem.rsplit_once('.').is_some_and(|(_, last)| is_random(last) || is_number(last))
             || is_checkpoint(stem);
     }
-    // Formerly `vqa_train.arrow.partial` and `phantom.partial-<process>-<n>`.
-    name.ends_with(".partial")
+    // Formerly `vqa_train.arrow.partial`, `tokenizer.json.<process>.partial` and `phantom.partial-<process>-<n>`. Other names with
+    // that ending are not ours to remove: an evaluation keeps its scores so far in one.
+    let is_former = |stem: &str| {
+        stem.rsplit_once('.').is_some_and(|(_, last)| matches!(last, "arrow" | "json" | "parquet") || is_number(last))
+    };
+    name.strip_suffix(".partial").is_some_and(is_former)
         || name.rsplit_once(".partial-").is_some_and(|(_, numbers)| numbers.split('-').all(is_number))
 }
 
@@ -223,6 +227,7 @@ mod tests {
             ".step-a.part",
             "step-000400",
             ".prepare.lock",
+            ".scores-0123456789abcdef.partial",
             ".phantom.partial-x",
             ".a.b1.part",
         ] {

@@ -40,6 +40,9 @@ pub enum PhantomError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder could not be made.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
     /// An image could not be encoded as JPEG.
     #[error("cannot encode {}: {source}", .path.display())]
     Encode {

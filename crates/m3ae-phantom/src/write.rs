@@ -35,8 +35,7 @@ pub struct PhantomReport {
 }
 
 /// Generates the data set of `config` into `out`, which must not exist or be an empty folder; missing parents are created.
-/// The files are the same for every number of processors. They appear all at once: they are written to a folder beside `out`
-/// that is then renamed, and removed if anything fails (a killed process leaves it behind, named `.<out>.partial-<process>-<n>`).
+/// The files are the same for every number of processors. They appear all at once, or not at all.
 ///
 /// # Errors
 /// [`PhantomError::Config`] for a field out of range, [`PhantomError::NotEmpty`] or [`PhantomError::NotAFolder`] for an
@@ -48,57 +47,28 @@ pub fn generate(config: &PhantomConfig, out: &Path) -> Result<PhantomReport, Pha
 
 fn generate_on(config: &PhantomConfig, out: &Path, threads: usize) -> Result<PhantomReport, PhantomError> {
     config.validate()?;
-    let (out, exists) = empty_target(out)?;
-    let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
+    let out = empty_target(out)?;
+    let (Some(parent), Some(_)) = (out.parent(), out.file_name()) else {
         return Err(PhantomError::NotAFolder { path: out });
     };
     fs::create_dir_all(parent).map_err(PhantomError::io("create", parent))?;
-    let partial = partial_folder(parent, &name.to_string_lossy())?;
-    let result = write_all(config, &partial, threads).and_then(|report| {
-        if exists {
-            // Succeeds on an empty folder only: nothing is lost if someone has filled it meanwhile.
-            fs::remove_dir(&out).map_err(PhantomError::io("replace", &out))?;
-        }
-        fs::rename(&partial, &out).map_err(PhantomError::io("create", &out))?;
-        Ok(report)
-    });
-    if result.is_err() {
-        // The first error is the one to report, whether or not this works.
-        let _ = fs::remove_dir_all(&partial);
-    }
-    result
+    m3ae_files::write_folder(&out, |folder| write_all(config, folder.path(), threads))
 }
 
-/// A new folder in `parent` to generate into.
-fn partial_folder(parent: &Path, name: &str) -> Result<PathBuf, PhantomError> {
-    /// How many leftovers of killed processes are stepped over.
-    const LEFTOVERS: usize = 100;
-    let mut attempt = 0;
-    loop {
-        // Process numbers repeat, in containers above all: a leftover may have this one's.
-        let path = parent.join(format!(".{name}.partial-{}-{attempt}", std::process::id()));
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && attempt < LEFTOVERS => attempt += 1,
-            result => return result.map_err(PhantomError::io("create", &path)).map(|()| path),
-        }
-    }
-}
-
-/// The absolute path of `out`, and whether it exists (as an empty folder).
-fn empty_target(out: &Path) -> Result<(PathBuf, bool), PhantomError> {
+/// The absolute path of `out`, which does not exist or is an empty folder.
+fn empty_target(out: &Path) -> Result<PathBuf, PhantomError> {
     match fs::metadata(out) {
         Ok(data) if data.is_dir() => {
             let path = fs::canonicalize(out).map_err(PhantomError::io("open", out))?;
             match fs::read_dir(&path).map_err(PhantomError::io("read", &path))?.next() {
-                None => Ok((path, true)),
+                None => Ok(path),
                 Some(_) => Err(PhantomError::NotEmpty { path }),
             }
         }
         Ok(_) => Err(PhantomError::NotAFolder { path: out.to_path_buf() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // Kept as written where it ends in `..`: it then has no name, and is refused.
-            let path = std::path::absolute(out).map_err(PhantomError::io("open", out))?;
-            Ok((path, false))
+            std::path::absolute(out).map_err(PhantomError::io("open", out))
         }
         Err(error) => Err(PhantomError::io("open", out)(error)),
     }

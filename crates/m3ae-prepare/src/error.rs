@@ -31,6 +31,9 @@ pub enum PrepareError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file cannot be written, or a lock not taken.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
     /// A file of annotations is not what its name promises.
     #[error("{path}: {problem}")]
     Format {

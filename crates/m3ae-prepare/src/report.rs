@@ -3,12 +3,7 @@
 use crate::{Dropped, Plan, PrepareError, SetName, SplitPlan};
 use m3ae_data::arrow::{Kind, RowData};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::Write,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// The report's name in the folder of prepared files.
 pub const REPORT_NAME: &str = "prepare-report.json";
@@ -136,16 +131,12 @@ impl PrepareReport {
     /// # Errors
     /// When that fails.
     pub fn save(&self, folder: &Path) -> Result<(), PrepareError> {
-        let (path, temporary) = (folder.join(REPORT_NAME), folder.join(format!(".{REPORT_NAME}.partial")));
-        let json = serde_json::to_vec_pretty(self).map_err(|error| PrepareError::format(&path, error.to_string()))?;
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&json)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(PrepareError::write(&path))
+        let path = folder.join(REPORT_NAME);
+        let mut json =
+            serde_json::to_vec_pretty(self).map_err(|error| PrepareError::format(&path, error.to_string()))?;
+        json.push(b'\n');
+        m3ae_files::write(&path, &json)?;
+        Ok(())
     }
 }
 

@@ -8,13 +8,12 @@ use crate::{
     images::{self, ContentHash, Image, content_hash},
     plan, report,
 };
-use m3ae_data::arrow::{ArrowFile, ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, VOCABULARY_KEY};
-use m3ae_files::hex;
+use m3ae_data::arrow::{ArrowFile, ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, VOCABULARY_KEY, sha256};
+use m3ae_files::{FilesError, Lock, clear_leftovers, hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::{self, File},
-    io::Read,
+    fs,
     path::Path,
     sync::mpsc::{Receiver, sync_channel},
     thread,
@@ -100,19 +99,20 @@ pub fn prepare(
     Ok(files)
 }
 
-/// Makes the folder, and makes sure that nobody else writes into it: by waiting for who does, if that is wanted.
-fn lock(out: &Path, wait: bool) -> Result<File, PrepareError> {
+/// Makes the folder, and keeps other preparations out of it: waits for the one that is there, if that is wanted. What killed ones
+/// left is removed.
+fn lock(out: &Path, wait: bool) -> Result<Lock, PrepareError> {
     fs::create_dir_all(out).map_err(PrepareError::write(out))?;
     let path = out.join(".prepare.lock");
-    let lock = File::create(&path).map_err(PrepareError::write(&path))?;
-    if lock.try_lock().is_ok() {
-        return Ok(lock);
-    }
-    if !wait {
-        return Err(PrepareError::Busy { path: out.to_owned() });
-    }
-    tracing::info!("waiting for another preparation, which is writing into {}", out.display());
-    lock.lock().map_err(PrepareError::write(&path))?;
+    let lock = match Lock::acquire(&path) {
+        Err(FilesError::Locked { .. }) if wait => {
+            tracing::info!("waiting for another preparation, which is writing into {}", out.display());
+            Lock::wait(&path)?
+        }
+        Err(FilesError::Locked { .. }) => return Err(PrepareError::Busy { path: out.to_owned() }),
+        taken => taken?,
+    };
+    clear_leftovers(out)?;
     Ok(lock)
 }
 
@@ -146,7 +146,7 @@ pub fn survey(set: SetName, raw: &Path, options: &PrepareOptions) -> Result<Prep
 fn keep(split: &SplitPlan, plan: &Plan, report: &PrepareReport, out: &Path) -> Result<Option<Made>, PrepareError> {
     let path = out.join(&split.file_name);
     let Some(found) = report.files.get(&split.file_name).filter(|_| path.is_file()) else { return Ok(None) };
-    if found.inputs != inputs(split, plan) || hash_file(&path)? != found.sha256 {
+    if found.inputs != inputs(split, plan) || sha256(&path)? != found.sha256 {
         return Ok(None);
     }
     let file = ArrowFile::open(&path)?;
@@ -155,17 +155,6 @@ fn keep(split: &SplitPlan, plan: &Plan, report: &PrepareReport, out: &Path) -> R
         images.insert(content_hash(file.image(row)?), file.image_id(row)?.to_owned());
     }
     Ok(Some((found.clone(), images)))
-}
-
-fn hash_file(path: &Path) -> Result<String, PrepareError> {
-    let mut file = File::open(path).map_err(PrepareError::read(path))?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(PrepareError::read(path))? {
-            0 => return Ok(hex(&digest.finalize())),
-            read => digest.update(&buffer[..read]),
-        }
-    }
 }
 
 /// A hash of all that a file is made from; of images, their names, lengths and times, so that asking costs no reading.

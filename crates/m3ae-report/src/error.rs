@@ -13,6 +13,9 @@ pub enum ReportError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A page could not be written.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
     /// Bytes that were given as a PNG are something else.
     #[error("a picture is not a PNG: it begins with {begins:02x?}")]
     NotPng {

@@ -19,7 +19,6 @@
 //! # Texts
 //! Every text that is given to this crate is escaped; none is read as markup.
 
-mod atomic;
 mod chart;
 mod error;
 mod format;
@@ -28,7 +27,6 @@ mod svg;
 pub mod tensorboard;
 mod train_report;
 
-pub use atomic::write_atomic;
 pub use chart::{Bin, BinChart, HeatMap, Interval, IntervalPlot, LineChart, Series};
 pub use error::ReportError;
 pub use format::format_number;

@@ -33,7 +33,7 @@ pub const REPORT_FILE: &str = "report.html";
 /// # Errors
 /// `metrics.jsonl` cannot be read, or the page cannot be written.
 pub fn train_report(folder: &Path) -> Result<(), ReportError> {
-    train_page(folder)?.write_atomic(&folder.join(REPORT_FILE))
+    train_page(folder)?.write(&folder.join(REPORT_FILE))
 }
 
 /// The page of the run in `folder`.

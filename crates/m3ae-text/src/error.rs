@@ -22,14 +22,9 @@ pub enum TextError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A file could not be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    /// A tokenizer could not be written.
+    #[error(transparent)]
+    Write(#[from] m3ae_files::FilesError),
     /// A file is larger than any tokenizer.
     #[error("{path} has {bytes} bytes, more than the limit of {limit}: this is not a tokenizer's file")]
     TooLarge {

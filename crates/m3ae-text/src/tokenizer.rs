@@ -1,7 +1,8 @@
 //! The tokenizer: texts to ids and back.
 
 use crate::{TextError, load, train};
-use std::{collections::BTreeMap, fmt, fs, io::Write, path::Path};
+use m3ae_files::FilesError;
+use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 /// Which published model family a tokenizer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,21 +141,10 @@ impl Tokenizer {
     /// # Errors
     /// When the folder or file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), TextError> {
-        let path = folder.join("tokenizer.json");
-        let partial = folder.join(format!(".tokenizer.json.{}.partial", std::process::id()));
         let text = self.inner.to_string(true).map_err(TextError::build)?;
-        let write = || {
-            fs::create_dir_all(folder)?;
-            let mut file = fs::File::create(&partial)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&partial, &path)
-        };
-        write().map_err(|source| {
-            // What was begun is of no use to anyone; that it cannot be removed either adds nothing to the first error.
-            let _ = fs::remove_file(&partial);
-            TextError::Write { path, source }
-        })
+        fs::create_dir_all(folder).map_err(FilesError::io("create", folder))?;
+        m3ae_files::write(&folder.join("tokenizer.json"), text.as_bytes())?;
+        Ok(())
     }
 
     /// The text's ids between start and end token, at most `max_length` in all: of a longer text the beginning is kept.

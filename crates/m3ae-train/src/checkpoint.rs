@@ -9,19 +9,19 @@
 //!     manifest.json                                                  format, step, identity, length and BLAKE3 of each file, and of all that
 //! ```
 //!
-//! The files are written and synced in a folder whose name begins with a dot, which is then renamed, and its parent synced. A
-//! process that is killed on the way leaves that folder, and the next start removes it.
+//! A process that is killed while it writes one leaves a temporary folder, which the next start removes.
 
 mod progress;
 mod resume;
 mod saver;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
+use m3ae_files::{FileHash, NewFolder, hash_file, replace_folder};
 use m3ae_model::{M3ae, M3aeConfig};
 use m3ae_weights::{Checkpoint, Extras, load, write_folder};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct Manifest {
     /// Data, tokenizer and answers that it belongs to.
     pub identity: Identity,
     /// Each file's length and hash.
-    pub files: BTreeMap<String, FileEntry>,
+    pub files: BTreeMap<String, FileHash>,
 }
 
 impl Manifest {
@@ -82,15 +82,6 @@ struct Sealed {
     blake3: String,
 }
 
-/// A file of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Its length.
-    pub bytes: u64,
-    /// Its BLAKE3 hash, in hexadecimal.
-    pub blake3: String,
-}
-
 /// Everything a checkpoint is written from. Tensors are shared with the run, not copied; they are read when written.
 pub(crate) struct Snapshot {
     pub model: M3ae,
@@ -107,27 +98,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Writes the checkpoint at `out`; nothing is there but for a complete one.
+    /// Writes the checkpoint at `out`, in the place of one that was written before the run was interrupted.
     pub(crate) fn write(&self, out: &Path) -> Result<(), TrainError> {
-        let part = hidden(out, "part");
-        remove(&part)?;
-        fs::create_dir(&part).map_err(TrainError::io(&part))?;
-        let written = self.fill(&part).and_then(|()| {
-            if out.exists() {
-                // Written before the run was interrupted, and now again.
-                retire(out)?;
-            }
-            fs::rename(&part, out).map_err(TrainError::io(out))?;
-            sync_parent(out)
-        });
-        if written.is_err() {
-            // The error that counts is the first one.
-            let _ = fs::remove_dir_all(&part);
-        }
-        written
+        replace_folder(out, |folder| self.fill(folder))
     }
 
-    fn fill(&self, folder: &Path) -> Result<(), TrainError> {
+    fn fill(&self, folder: &mut NewFolder) -> Result<(), TrainError> {
         let extras = Extras {
             tokenizer: Some(self.tokenizer.clone()),
             answers: self.identity.answers.clone(),
@@ -135,21 +111,16 @@ impl Snapshot {
         };
         write_folder(&self.model, &self.config, &extras, folder)?;
         if let Some(moments) = &self.moments {
-            write_moments(moments, &folder.join(OPTIMIZER))?;
+            let path = folder.path().join(OPTIMIZER);
+            folder.write_file(OPTIMIZER, |file| write_moments(moments, file, &path))?;
         }
-        write_json(&folder.join(PROGRESS), &self.progress)?;
-        write_synced(&folder.join(RECIPE), self.recipe.as_bytes())?;
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(folder).map_err(TrainError::io(folder))? {
-            let path = entry.map_err(TrainError::io(folder))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.insert(name, hash(&path).map_err(TrainError::io(&path))?);
-        }
+        write_json(folder, PROGRESS, &self.progress)?;
+        folder.write(RECIPE, self.recipe.as_bytes())?;
+        let files = folder.hashes().clone();
         let manifest = Manifest { format: FORMAT, step: self.progress.step, identity: self.identity.clone(), files };
-        let path = folder.join(MANIFEST);
+        let path = folder.path().join(MANIFEST);
         let blake3 = manifest.hash().map_err(io::Error::from).map_err(TrainError::io(&path))?;
-        write_json(&path, &Sealed { manifest, blake3 })?;
-        sync_parent(&path)
+        write_json(folder, MANIFEST, &Sealed { manifest, blake3 })
     }
 }
 
@@ -183,7 +154,7 @@ impl Verified {
             return Err(format!("{MANIFEST} is not what was written"));
         }
         for (name, entry) in &manifest.files {
-            let found = hash(&path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))?;
+            let found = hash_file(&path.join(name)).map_err(|error| error.to_string())?;
             if found != *entry {
                 return Err(format!("{name} is not what was written (length {}, was {})", found.bytes, entry.bytes));
             }
@@ -219,70 +190,7 @@ pub(crate) fn path_of(folder: &Path, kind: &str, step: usize) -> PathBuf {
     folder.join(format!("{kind}-{step:06}"))
 }
 
-/// Removes a checkpoint so that no half of it is ever seen.
-pub(crate) fn retire(path: &Path) -> Result<(), TrainError> {
-    let old = hidden(path, "old");
-    remove(&old)?;
-    fs::rename(path, &old).map_err(TrainError::io(path))?;
-    remove(&old)
-}
-
-/// Removes what killed processes left unfinished.
-pub(crate) fn clean(folder: &Path) -> Result<(), TrainError> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') && (name.ends_with(".part") || name.ends_with(".old")) {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn remove(folder: &Path) -> Result<(), TrainError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TrainError::io(folder)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// `step-000400` -> `.step-000400.part`
-fn hidden(path: &Path, ending: &str) -> PathBuf {
-    path.with_file_name(format!(".{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-fn hash(path: &Path) -> io::Result<FileEntry> {
-    let mut file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => {
-                hasher.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-        }
-    }
-    Ok(FileEntry { bytes, blake3: hasher.finalize().to_hex().to_string() })
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let json = serde_json::to_vec_pretty(value).map_err(io::Error::from).map_err(TrainError::io(path))?;
-    write_synced(path, &json)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let mut file = File::create(path).map_err(TrainError::io(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(TrainError::io(path))
-}
-
-/// Waits until a file's entry in its folder is on disk, where the system can say so.
-fn sync_parent(path: &Path) -> Result<(), TrainError> {
-    match path.parent() {
-        Some(parent) if cfg!(unix) => {
-            File::open(parent).and_then(|folder| folder.sync_all()).map_err(TrainError::io(parent))
-        }
-        _ => Ok(()),
-    }
+fn write_json(folder: &mut NewFolder, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
+    let json = serde_json::to_vec_pretty(value).map_err(io::Error::from);
+    Ok(folder.write(name, &json.map_err(TrainError::io(&folder.path().join(name)))?)?)
 }

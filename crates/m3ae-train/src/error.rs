@@ -87,6 +87,9 @@ pub enum TrainError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A file or folder of the run could not be written, read or locked.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
     /// The picture of reconstructions.
     #[error("{path}: {source}")]
     Picture {

@@ -24,9 +24,7 @@ mod recipe;
 mod run;
 mod task;
 
-pub use checkpoint::{
-    Best, Difference, FileEntry, Found, Identity, Manifest, Progress, Verified, Window, find_checkpoint,
-};
+pub use checkpoint::{Best, Difference, Found, Identity, Manifest, Progress, Verified, Window, find_checkpoint};
 pub use error::{MissingHead, TrainError};
 pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};

@@ -11,11 +11,12 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader};
+use m3ae_files::remove_folder;
 use m3ae_model::{M3ae, with_precision};
 use m3ae_random::{Key, Stream};
 use m3ae_weights::{Extras, export_folder, open_folder};
 
-use crate::checkpoint::{Best, Identity, Progress, Saver, Snapshot, Verified, Window, differences, retire};
+use crate::checkpoint::{Best, Identity, Progress, Saver, Snapshot, Verified, Window, differences};
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Sums};
 use crate::optim::{AdamW, gradient_norms, hollow};
@@ -400,7 +401,7 @@ impl<'a> Run<'a> {
         let out = self.folder.file("model");
         if out.is_dir() {
             // Of an earlier end of this run, which was resumed since.
-            retire(&out)?;
+            remove_folder(&out)?;
         }
         export_folder(&model, &self.setup.model, &extras, &out)?;
         self.progress.skipped = self.skipped.skipped().to_vec();

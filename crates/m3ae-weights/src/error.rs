@@ -16,6 +16,9 @@ pub enum WeightsError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Files(#[from] m3ae_files::FilesError),
     /// The file is not a checkpoint of a kind we read, or is damaged.
     #[error(
         "{path}: not a readable checkpoint: {problem}. Expected a PyTorch file (.ckpt, .pt, .bin) or a safetensors file"

@@ -1,8 +1,7 @@
 //! Writing: safetensors under the reference's parameter names, in PyTorch's layout, one tensor in memory at a time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use burn::store::burn_pack::Tensor as StoredTensor;
@@ -47,17 +46,19 @@ pub fn save_tensors(
     path: &Path,
     metadata: HashMap<String, String>,
 ) -> Result<(), WeightsError> {
-    let part = path.with_extension("safetensors.part");
-    let written =
-        write(tensors, &part, metadata).and_then(|()| fs::rename(&part, path).map_err(WeightsError::io(path)));
-    if written.is_err() {
-        // The error that counts is the first one.
-        let _ = fs::remove_file(&part);
-    }
-    written
+    m3ae_files::write_file(path, |file| write_tensors(tensors, file, path, metadata)).map(drop)
 }
 
-fn write(tensors: Vec<StoredTensor>, path: &Path, metadata: HashMap<String, String>) -> Result<(), WeightsError> {
+/// Writes float32 tensors as [`save_tensors`] does, to a file that the caller makes. Errors name it by `path`.
+///
+/// # Errors
+/// As [`save_tensors`].
+pub fn write_tensors(
+    tensors: Vec<StoredTensor>,
+    file: &mut dyn Write,
+    path: &Path,
+    metadata: HashMap<String, String>,
+) -> Result<(), WeightsError> {
     let failed =
         |name: &str, problem: String| WeightsError::Tensor { path: path.to_owned(), name: name.into(), problem };
     let mut header = Map::new();
@@ -76,7 +77,6 @@ fn write(tensors: Vec<StoredTensor>, path: &Path, metadata: HashMap<String, Stri
     }
     let mut header = Value::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' '); // tensors start at a multiple of their element's size
-    let mut file = BufWriter::new(File::create(path).map_err(WeightsError::io(path))?);
     let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(WeightsError::io(path));
     put(&(header.len() as u64).to_le_bytes())?;
     put(&header)?;
@@ -84,6 +84,5 @@ fn write(tensors: Vec<StoredTensor>, path: &Path, metadata: HashMap<String, Stri
         let name = tensor.name.clone();
         put(&tensor.into_bytes().map_err(|error| failed(&name, error.to_string()))?)?;
     }
-    let file = file.into_inner().map_err(|error| WeightsError::io(path)(error.into_error()))?;
-    file.sync_all().map_err(WeightsError::io(path))
+    Ok(())
 }

@@ -8,18 +8,17 @@
 //! answers.json        ["yes", "no", …]: the answers of the question-answering head, in its order (if it has one)
 //! ```
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use m3ae_files::NewFolder;
 use m3ae_model::{M3ae, M3aeConfig};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
-use crate::export::save;
+use crate::export::{state_dict, write_tensors};
 use crate::infer::check_size;
 use crate::load::{LoadReport, load};
 use crate::settings::read_settings;
@@ -60,66 +59,42 @@ pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &P
     if out.symlink_metadata().is_ok() {
         return Err(WeightsError::Exists { path: out.to_owned() });
     }
-    let part = part_of(out)?;
-    let written = write_folder(model, config, extras, &part).and_then(|()| {
-        sync(&part)?;
-        fs::rename(&part, out).map_err(WeightsError::io(out))
-    });
-    if written.is_err() {
-        // The error that counts is the first one.
-        let _ = fs::remove_dir_all(&part);
-    }
-    written
+    m3ae_files::write_folder(out, |folder| write_folder(model, config, extras, folder))
 }
 
-/// Writes a model folder's files into `folder`, each synced, for callers that make the whole appear at once themselves.
+/// Writes a model folder's files into a folder that the caller makes, for callers that add files of their own.
 ///
 /// # Errors
 /// As [`export_folder`].
-pub fn write_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, folder: &Path) -> Result<(), WeightsError> {
-    check_answers(folder, config, extras.answers.as_deref())?;
+pub fn write_folder(
+    model: &M3ae,
+    config: &M3aeConfig,
+    extras: &Extras,
+    folder: &mut NewFolder,
+) -> Result<(), WeightsError> {
+    check_answers(folder.path(), config, extras.answers.as_deref())?;
     if let Some(tokenizer) = &extras.tokenizer {
         let source = if tokenizer.is_dir() { tokenizer.join(TOKENIZER_FILE) } else { tokenizer.clone() };
-        let target = folder.join(TOKENIZER_FILE);
-        fs::copy(&source, &target).map_err(WeightsError::io(&source))?;
-        sync(&target)?;
+        folder.copy(TOKENIZER_FILE, &source)?;
     }
     if let Some(answers) = &extras.answers {
-        write_json(&folder.join(ANSWERS_FILE), answers)?;
+        write_json(folder, ANSWERS_FILE, answers)?;
     }
     let mut settings = json!({ "format": FORMAT, "version": VERSION, "model": config });
     if let Some(length) = extras.max_length {
         settings["max_length"] = length.into();
     }
-    write_json(&folder.join(CONFIG_FILE), &settings)?;
+    write_json(folder, CONFIG_FILE, &settings)?;
     let metadata = [("format", "pt"), ("writer", concat!("m3ae ", env!("CARGO_PKG_VERSION")))];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    save(model, &folder.join(WEIGHTS_FILE), metadata)
+    let path = folder.path().join(WEIGHTS_FILE);
+    folder.write_file(WEIGHTS_FILE, |file| write_tensors(state_dict(model), file, &path, metadata))
 }
 
-/// A fresh folder beside `out`.
-fn part_of(out: &Path) -> Result<PathBuf, WeightsError> {
-    let name = out.file_name().ok_or_else(|| WeightsError::settings(out, "has no name that a folder could have"))?;
-    let mut part = std::ffi::OsString::from(".");
-    part.push(name);
-    part.push(format!(".{}.part", std::process::id()));
-    let part = out.with_file_name(part);
-    fs::create_dir(&part).map_err(WeightsError::io(&part))?;
-    Ok(part)
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), WeightsError> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| WeightsError::settings(path, error.to_string()))?;
-    let mut file = File::create(path).map_err(WeightsError::io(path))?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(WeightsError::io(path))
-}
-
-/// Waits until a file or, where that is possible, a folder is on disk.
-fn sync(path: &Path) -> Result<(), WeightsError> {
-    if path.is_dir() && !cfg!(unix) {
-        return Ok(());
-    }
-    File::open(path).and_then(|file| file.sync_all()).map_err(WeightsError::io(path))
+fn write_json(folder: &mut NewFolder, name: &str, value: &impl Serialize) -> Result<(), WeightsError> {
+    let text = serde_json::to_vec_pretty(value);
+    let text = text.map_err(|error| WeightsError::settings(&folder.path().join(name), error.to_string()))?;
+    Ok(folder.write(name, &text)?)
 }
 
 fn check_answers(path: &Path, config: &M3aeConfig, answers: Option<&[String]>) -> Result<(), WeightsError> {

@@ -67,7 +67,7 @@ pub use burn::store::burn_pack::{Error as LazyTensorError, Tensor as LazyTensor}
 pub use checkpoint::{Checkpoint, Format};
 pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
-pub use export::{save, save_tensors, state_dict};
+pub use export::{save, save_tensors, state_dict, write_tensors};
 pub use folder::{
     ANSWERS_FILE, CONFIG_FILE, Extras, FolderSettings, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder,
     folder_settings, open_folder, write_folder,

@@ -8,7 +8,6 @@ use m3ae_eval::{
     Bootstrap, Comparison, Evaluation, Prediction, Scores, Side, compare, compare_report, read_evaluation,
     read_predictions,
 };
-use m3ae_report::write_atomic;
 
 use crate::output::say;
 
@@ -47,8 +46,8 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
         "comparisons": found,
     });
     let page_path = out.join("compare.html");
-    page.write_atomic(&page_path)?;
-    write_atomic(&out.join("compare.json"), &serde_json::to_vec_pretty(&record)?)?;
+    page.write(&page_path)?;
+    m3ae_files::write(&out.join("compare.json"), &serde_json::to_vec_pretty(&record)?)?;
     say!("{}, {} split\nA: {}\nB: {}", first.benchmark, first.split, first.model, second.model);
     if first.protocol != second.protocol {
         say!("note: A and B have vocabularies made in different ways");

@@ -7,12 +7,12 @@ use super::{
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{Field, Schema};
-use m3ae_files::hex;
+use m3ae_files::{NewFile, hex};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{BufWriter, Write},
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -76,14 +76,13 @@ pub struct WrittenFile {
     pub sha256: String,
 }
 
-/// Writes rows, in order, to a temporary file beside its final place; [`finish`](Self::finish) renames it. Dropped before that, it
-/// removes the temporary file, and leaves an earlier file of the final name as it was.
+/// Writes rows, in order. The file appears with [`finish`](Self::finish), whole; dropped before that, an earlier file of its name
+/// stays as it was.
 pub struct ArrowWriter {
     path: PathBuf,
-    temporary: Temporary,
     kind: Kind,
     split: String,
-    writer: FileWriter<Hashing>,
+    writer: FileWriter<Sha256Writer<NewFile>>,
     columns: Vec<Column>,
     pending_rows: usize,
     pending_bytes: usize,
@@ -94,26 +93,23 @@ impl ArrowWriter {
     /// Begins a file.
     ///
     /// # Errors
-    /// When the temporary file cannot be written.
+    /// When the folder cannot be written.
     pub fn create(
         path: &Path,
         kind: Kind,
         split: &str,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, ArrowError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = Temporary(path.with_file_name(format!(".{name}.partial")));
-        let file = File::create(&temporary.0).map_err(|error| failed(&temporary.0, error))?;
+        let file = NewFile::create(path).map_err(|error| failed(path, error))?;
         let columns: Vec<Column> = kind.columns().iter().map(|name| Column::new(name)).collect();
         let fields: Vec<Field> = kind.columns().iter().map(|name| Field::new(*name, data_type(name), true)).collect();
         let schema = Schema::new_with_metadata(
             fields,
             metadata.clone().into_iter().collect::<std::collections::HashMap<_, _>>(),
         );
-        let hashing = Hashing { file: BufWriter::with_capacity(1 << 20, file), digest: Sha256::new(), bytes: 0 };
-        let writer = FileWriter::try_new(hashing, &schema).map_err(|error| failed(path, error))?;
+        let writer = FileWriter::try_new(Sha256Writer::new(file), &schema).map_err(|error| failed(path, error))?;
         let (path, split) = (path.to_owned(), split.to_owned());
-        Ok(Self { path, temporary, kind, split, writer, columns, pending_rows: 0, pending_bytes: 0, rows: 0 })
+        Ok(Self { path, kind, split, writer, columns, pending_rows: 0, pending_bytes: 0, rows: 0 })
     }
 
     /// Adds a row.
@@ -154,50 +150,55 @@ impl ArrowWriter {
         if self.pending_rows > 0 {
             self.flush()?;
         }
-        let Self { path, temporary, writer, rows, .. } = self;
-        let mut hashing = writer.into_inner().map_err(|error| failed(&path, error))?;
-        hashing.flush().map_err(|error| failed(&path, error))?;
-        let Hashing { file, digest, bytes } = hashing;
-        let file = file.into_inner().map_err(|error| failed(&path, error.error()))?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        file.sync_all()
-            .and_then(|()| fs::rename(&temporary.0, &path))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|error| failed(&path, error))?;
-        Ok(WrittenFile { path, rows, bytes, sha256: hex(&digest.finalize()) })
+        let Self { path, writer, rows, .. } = self;
+        let hashing = writer.into_inner().map_err(|error| failed(&path, error))?;
+        let (file, sha256) = hashing.finish();
+        let bytes = file.commit().map_err(|error| failed(&path, error))?.bytes;
+        Ok(WrittenFile { path, rows, bytes, sha256 })
     }
 }
 
-/// A file that goes away with its writer; after the renaming there is none.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Best effort: the next run overwrites what stays.
-        let _ = fs::remove_file(&self.0);
-    }
+/// A file's SHA-256, in hexadecimal: what published data sets and the preparation's report name.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256(path: &Path) -> Result<String, ArrowError> {
+    let read = || {
+        let mut hashing = Sha256Writer::new(io::sink());
+        io::copy(&mut File::open(path)?, &mut hashing)?;
+        Ok(hashing.finish().1)
+    };
+    read().map_err(|source| ArrowError::Read { path: path.to_owned(), source })
 }
 
 fn failed(path: &Path, problem: impl std::fmt::Display) -> ArrowError {
     ArrowError::Write { path: path.to_owned(), problem: problem.to_string() }
 }
 
-/// A file that is hashed while it is written.
-struct Hashing {
-    file: BufWriter<File>,
+/// Passes bytes on and hashes them on the way.
+struct Sha256Writer<W> {
+    writer: W,
     digest: Sha256,
-    bytes: u64,
 }
 
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
+impl<W: Write> Sha256Writer<W> {
+    fn new(writer: W) -> Self {
+        Self { writer, digest: Sha256::new() }
+    }
+
+    fn finish(self) -> (W, String) {
+        (self.writer, hex(&self.digest.finalize()))
+    }
+}
+
+impl<W: Write> Write for Sha256Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
         self.digest.update(&bytes[..written]);
-        self.bytes += written as u64;
         Ok(written)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 }

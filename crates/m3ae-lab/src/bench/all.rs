@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use m3ae_report::write_atomic;
 
 use super::peer::PeerArgs;
 use super::turns::{output, this_program};
@@ -69,7 +68,7 @@ pub fn run(args: &AllArgs, backend: Backend) -> Result<ExitCode> {
                 let table = format!("## {name}\n\n{}\n", table.trim_end());
                 say!("{table}");
                 tables = tables + &table + "\n";
-                write_atomic(&path, tables.as_bytes())?;
+                m3ae_files::write(&path, tables.as_bytes())?;
             }
             Err(error) => {
                 say_error!("error: {name}: {}", chain(&error));

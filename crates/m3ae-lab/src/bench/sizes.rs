@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use m3ae_report::{LineChart, Series, write_atomic};
+use m3ae_report::{LineChart, Series};
 use serde::Serialize;
 
 use super::peer::PeerArgs;
@@ -98,7 +98,7 @@ pub fn run(args: &SizesArgs, backend: Backend) -> Result<ExitCode> {
         say!("{}", table(axis, &points));
         let path = args.out.join(format!("{}-{}.svg", args.work.name(), axis.name));
         let title = format!("Seconds by {} ({})", axis.name, args.work.name());
-        write_atomic(&path, chart(&title, axis, &points).draw().document().as_bytes())?;
+        m3ae_files::write(&path, chart(&title, axis, &points).draw().document().as_bytes())?;
         say!("{}\n", path.display());
     }
     Ok(ExitCode::SUCCESS)

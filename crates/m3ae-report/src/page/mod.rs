@@ -8,7 +8,6 @@ use std::path::Path;
 pub use picture::{GalleryItem, Png};
 pub use table::{Align, Cell, Span, Style, Table};
 
-use crate::atomic::write_atomic;
 use crate::error::ReportError;
 use crate::format::escape;
 use crate::svg::{CHART_CSS, Svg};
@@ -95,9 +94,10 @@ impl Page {
     /// Writes the page, whole or not at all.
     ///
     /// # Errors
-    /// As [`write_atomic`].
-    pub fn write_atomic(&self, path: &Path) -> Result<(), ReportError> {
-        write_atomic(path, self.html().as_bytes())
+    /// The folder cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), ReportError> {
+        m3ae_files::write(path, self.html().as_bytes())?;
+        Ok(())
     }
 }
 

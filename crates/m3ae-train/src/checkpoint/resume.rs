@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::CHECKPOINTS;
-use crate::checkpoint::{Identity, Verified, clean, list};
+use crate::checkpoint::{Identity, Verified, list};
 use crate::error::TrainError;
 use crate::recipe::RunConfig;
+use m3ae_files::clear_leftovers;
 
 /// Keys that change no result: how fast data comes, where things are kept, when they are saved.
 const HARMLESS: [&str; 4] = ["data.workers", "data.cache_mib", "run.directory", "checkpoint"];
@@ -27,7 +28,7 @@ pub struct Found {
 /// Such a leftover cannot be removed.
 pub fn find_checkpoint(run: &Path) -> Result<Found, TrainError> {
     let folder = run.join(CHECKPOINTS);
-    clean(&folder)?;
+    clear_leftovers(&folder)?;
     let mut damaged = Vec::new();
     for (_, path) in list(&folder, "step") {
         match Verified::open(&path) {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::{Snapshot, list, path_of, retire};
+use m3ae_files::remove_folder;
+
+use crate::checkpoint::{Snapshot, list, path_of};
 use crate::error::TrainError;
 use crate::recipe::{CheckpointSection, OnFailure};
 
@@ -47,7 +49,7 @@ impl Saver {
         let (folder, keep) = (self.folder.clone(), self.section.keep);
         let write = move || {
             snapshot.write(&path_of(&folder, "step", step))?;
-            list(&folder, "step").iter().skip(keep).try_for_each(|(_, path)| retire(path))
+            list(&folder, "step").iter().skip(keep).try_for_each(|(_, path)| Ok(remove_folder(path)?))
         };
         if !self.section.background {
             let now = write();
@@ -64,7 +66,7 @@ impl Saver {
         let step = snapshot.progress.step;
         let written = snapshot.write(&path_of(&self.folder, "best", step)).and_then(|()| {
             let others = list(&self.folder, "best");
-            others.iter().filter(|(other, _)| *other != step).try_for_each(|(_, path)| retire(path))
+            others.iter().filter(|(other, _)| *other != step).try_for_each(|(_, path)| Ok(remove_folder(path)?))
         });
         self.judge(written)
     }

@@ -1,10 +1,11 @@
 //! AdamW's moments in a file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::path::Path;
 
 use burn::prelude::*;
-use m3ae_weights::{Checkpoint, LazyTensor, LazyTensorError, WeightsError, save_tensors};
+use m3ae_weights::{Checkpoint, LazyTensor, LazyTensorError, WeightsError, write_tensors};
 
 use super::Moments;
 use crate::error::TrainError;
@@ -12,8 +13,13 @@ use crate::error::TrainError;
 /// Metadata key of each parameter's number of updates.
 const STEPS: &str = "steps";
 
-/// Writes `first.<parameter>` and `second.<parameter>`, flat; one tensor in memory at a time.
-pub(crate) fn write_moments(moments: &BTreeMap<String, Moments>, path: &Path) -> Result<(), TrainError> {
+/// Writes `first.<parameter>` and `second.<parameter>`, flat; one tensor in memory at a time. Errors name
+/// the file by `path`.
+pub(crate) fn write_moments(
+    moments: &BTreeMap<String, Moments>,
+    file: &mut dyn Write,
+    path: &Path,
+) -> Result<(), TrainError> {
     let mut tensors = Vec::with_capacity(2 * moments.len());
     let mut steps = BTreeMap::new();
     for (name, Moments { first, second, steps: count }) in moments {
@@ -24,7 +30,7 @@ pub(crate) fn write_moments(moments: &BTreeMap<String, Moments>, path: &Path) ->
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let steps = serde_json::to_string(&steps).map_err(std::io::Error::from).map_err(TrainError::io(path))?;
-    Ok(save_tensors(tensors, path, HashMap::from([(STEPS.to_owned(), steps)]))?)
+    Ok(write_tensors(tensors, file, path, HashMap::from([(STEPS.to_owned(), steps)]))?)
 }
 
 fn stored(name: String, tensor: Tensor<1>) -> LazyTensor {
