@@ -12,9 +12,7 @@ pub use text::{TextConfig, TextFamily};
 pub use vision::{CLIP_HEAD_WIDTH, ClipVisionConfig, VisionConfig};
 
 use crate::error::ConfigError;
-
-/// The published standard deviation of initial weights (docs/spec.md, section 1.5).
-const INITIALIZER_RANGE: f64 = 0.02;
+use crate::init::INIT_STD;
 
 /// Co-attention fusion (docs/spec.md, section 1.4). Defaults: the published model.
 #[derive(Config, Debug, PartialEq)]
@@ -140,7 +138,7 @@ impl M3aeConfig {
         mim: MimConfig,
         heads: HeadsConfig,
     ) -> Self {
-        Self { vision: vision.into(), text, fusion, mim, heads, initializer_range: INITIALIZER_RANGE }
+        Self { vision: vision.into(), text, fusion, mim, heads, initializer_range: INIT_STD }
     }
 
     /// The published pre-training model: ViT-B/16 at 288 px, RoBERTa-base, six co-attention layers; 366 M parameters

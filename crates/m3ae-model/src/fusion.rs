@@ -14,7 +14,7 @@ use request::narrow;
 pub use request::{FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Wanted};
 
 use crate::config::FusionConfig;
-use crate::layers::linear;
+use crate::init::Init;
 use crate::precision::dense;
 use crate::text::{BertLayer, BertLayerSizes, Context, LayerOutput};
 
@@ -29,8 +29,8 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    pub(crate) fn new(width: usize, device: &Device) -> Self {
-        Self { dense: linear(width, width, device) }
+    pub(crate) fn new(width: usize, init: &Init, device: &Device) -> Self {
+        Self { dense: init.linear(width, width, device) }
     }
 
     /// `[B, L, D]` -> `[B, D]`.
@@ -40,7 +40,7 @@ impl Pooler {
 }
 
 impl FusionConfig {
-    pub(crate) fn init_stack(&self, device: &Device) -> Vec<BertLayer> {
+    pub(crate) fn init_stack(&self, init: &Init, device: &Device) -> Vec<BertLayer> {
         let sizes = BertLayerSizes {
             width: self.width,
             heads: self.heads,
@@ -48,6 +48,7 @@ impl FusionConfig {
             epsilon: FUSION_EPSILON,
             dropout: self.dropout,
             cross: true,
+            init,
         };
         (0..self.layers).map(|_| sizes.init(device)).collect()
     }

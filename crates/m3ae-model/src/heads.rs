@@ -6,7 +6,8 @@ use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use crate::fusion::FUSION_EPSILON;
-use crate::layers::{LayerNorm, NORM_EPSILON, linear, linear_without_bias};
+use crate::init::Init;
+use crate::layers::{LayerNorm, NORM_EPSILON};
 use crate::precision::dense;
 
 /// dense -> GELU -> layer norm.
@@ -30,13 +31,13 @@ pub struct MlmHead {
 }
 
 impl MlmHead {
-    pub(crate) fn new(width: usize, vocab_size: usize, device: &Device) -> Self {
+    pub(crate) fn new(width: usize, vocab_size: usize, init: &Init, device: &Device) -> Self {
         Self {
             transform: MlmTransform {
-                dense: linear(width, width, device),
+                dense: init.linear(width, width, device),
                 layer_norm: LayerNorm::new(width, FUSION_EPSILON, device),
             },
-            decoder: linear_without_bias(width, vocab_size, device),
+            decoder: init.linear_without_bias(width, vocab_size, device),
             bias: Initializer::Zeros.init([vocab_size], device),
         }
     }
@@ -56,8 +57,8 @@ pub struct ItmHead {
 }
 
 impl ItmHead {
-    pub(crate) fn new(width: usize, device: &Device) -> Self {
-        Self { fc: linear(2 * width, 2, device) }
+    pub(crate) fn new(width: usize, init: &Init, device: &Device) -> Self {
+        Self { fc: init.linear(2 * width, 2, device) }
     }
 
     /// `[B, 2D]` -> `[B, 2]`.
@@ -78,11 +79,11 @@ pub struct ClassifierHead {
 }
 
 impl ClassifierHead {
-    pub(crate) fn new(width: usize, classes: usize, device: &Device) -> Self {
+    pub(crate) fn new(width: usize, classes: usize, init: &Init, device: &Device) -> Self {
         Self {
-            dense: linear(2 * width, 2 * width, device),
+            dense: init.linear(2 * width, 2 * width, device),
             norm: LayerNorm::new(2 * width, NORM_EPSILON, device),
-            classifier: linear(2 * width, classes, device),
+            classifier: init.linear(2 * width, classes, device),
         }
     }
 

@@ -1,66 +1,17 @@
-//! The pieces that every part shares: initial weights, attention, activations, and row selection.
+//! The pieces that every part shares: attention, activations, and row selection.
 
-use burn::module::{ModuleMapper, Param};
-use burn::nn::{Dropout, Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::module::Param;
+use burn::nn::{Dropout, Initializer, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::{sigmoid, softmax};
 
 use crate::precision::{kernels, product};
-
-/// Standard deviation of the initial weights of everything that is not pre-trained (spec 1.5).
-pub const INIT_STD: f64 = 0.02;
 
 /// PyTorch's epsilon of layer norms, where the reference names no other.
 pub(crate) const NORM_EPSILON: f64 = 1e-5;
 
 /// A bias this low makes a softmax weight exactly zero in float32, and is finite in half precision.
 pub(crate) const MASKED: f64 = -1e4;
-
-fn normal() -> Initializer {
-    normal_of(INIT_STD)
-}
-
-/// Normal(0, `std`).
-pub(crate) fn normal_of(std: f64) -> Initializer {
-    Initializer::Normal { mean: 0.0, std }
-}
-
-/// Uniform within `±bound`.
-pub(crate) fn uniform(bound: f64) -> Initializer {
-    Initializer::Uniform { min: -bound, max: bound }
-}
-
-/// A linear layer with Normal(0, 0.02) weights and zero bias.
-pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    linear_of([input, output], &normal(), &Initializer::Zeros, device)
-}
-
-/// A linear layer with weights and bias of these distributions.
-pub(crate) fn linear_of(
-    [input, output]: [usize; 2],
-    weight: &Initializer,
-    bias: &Initializer,
-    device: &Device,
-) -> Linear {
-    let mut layer = LinearConfig::new(input, output).with_bias(false).with_initializer(weight.clone()).init(device);
-    layer.bias = Some(bias.init([output], device));
-    layer
-}
-
-/// A linear layer without bias, Normal(0, 0.02) weights.
-pub(crate) fn linear_without_bias(input: usize, output: usize, device: &Device) -> Linear {
-    LinearConfig::new(input, output).with_bias(false).with_initializer(normal()).init(device)
-}
-
-/// An embedding table with Normal(0, 0.02) weights.
-pub(crate) fn embedding(rows: usize, width: usize, device: &Device) -> Embedding {
-    EmbeddingConfig::new(rows, width).with_initializer(normal()).init(device)
-}
-
-/// A free parameter with Normal(0, 0.02) entries.
-pub(crate) fn parameter<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    normal().init(shape, device)
-}
 
 /// Layer norm over the last dimension, in float32.
 #[derive(Module, Debug)]
@@ -106,50 +57,6 @@ pub(crate) fn probability(dropout: &Dropout, device: &Device) -> f64 {
 pub(crate) fn for_kernels(layer: &Linear) -> Option<m3ae_nn::Linear> {
     let bias = layer.bias.as_ref().filter(|_| kernels())?;
     Some(m3ae_nn::Linear { weight: layer.weight.val(), bias: bias.val() })
-}
-
-/// Multiplies the initial weights of matrices and tables that are Normal(0, 0.02), so that their standard deviation becomes
-/// `std`. Biases and layer norms start at 0 and 1 whatever it is, and packed projections have a distribution of their own. What it
-/// changes is drawn at once, no longer lazily.
-pub(crate) struct Rescale {
-    factor: f64,
-    /// Inside a packed projection.
-    packed: bool,
-}
-
-impl Rescale {
-    pub(crate) fn to(std: f64) -> Self {
-        Self { factor: std / INIT_STD, packed: false }
-    }
-}
-
-/// CLIP's name of the packed projection of queries, keys and values.
-const PACKED: &str = "in_proj";
-
-impl ModuleMapper for Rescale {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.packed |= name == PACKED;
-    }
-
-    fn exit_module(&mut self, name: &str, _container: &str) {
-        self.packed &= name != PACKED;
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        // The decoder's fixed positions, alone without a gradient, are no weights.
-        if D < 2 || self.packed || !param.is_require_grad() {
-            return param;
-        }
-        let (id, weights, mapper) = param.consume();
-        // On an autodiff device the product is taken off the graph, so that the parameter stays a leaf of it.
-        let weights = match weights.gradient_checkpointing_strategy() {
-            Some(strategy) => Tensor::from_inner(weights.inner() * self.factor)
-                .with_gradient_checkpointing_strategy(strategy)
-                .require_grad(),
-            None => weights * self.factor,
-        };
-        Param::from_mapped_value(id, weights, mapper)
-    }
 }
 
 /// x · sigmoid(1.702 x), CLIP's approximation of GELU (spec 1.1).

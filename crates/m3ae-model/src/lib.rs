@@ -28,6 +28,7 @@ mod config;
 mod error;
 mod fusion;
 mod heads;
+mod init;
 mod inputs;
 mod layers;
 mod m3ae;
@@ -48,7 +49,7 @@ pub use fusion::{
 };
 pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
 pub use inputs::{Texts, VisiblePatches, images, padding_bias};
-pub use layers::{INIT_STD, LayerNorm};
+pub use layers::LayerNorm;
 pub use m3ae::M3ae;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
 pub use precision::{Precision, with_precision};

@@ -7,8 +7,8 @@ use crate::config::{M3aeConfig, VisionConfig};
 use crate::error::{ConfigError, MaskingUnsupported};
 use crate::fusion::{CoAttention, FusedStates, FusionInput, FusionOutput, FusionRequest, FusionText, Pooler, Wanted};
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
+use crate::init::{INIT_STD, Init, draw_matrices};
 use crate::inputs::{Texts, padding_bias};
-use crate::layers::{INIT_STD, Rescale, embedding, linear};
 use crate::mim::MimHead;
 use crate::precision::dense;
 use crate::text::{BertLayer, TextEncoder};
@@ -61,35 +61,37 @@ impl M3aeConfig {
         self.validate()?;
         let width = self.fusion.width;
         let heads = &self.heads;
+        let init = &Init::fresh(self.initializer_range);
         let vision_encoder = match &self.vision {
             VisionConfig::Clip(clip) => VisionEncoder::Clip(clip.init(device)),
             VisionConfig::Swin(swin) => VisionEncoder::Swin(swin.init(device)?),
         };
         let model = M3ae {
-            vision_encoder: vision_encoder.clone(),
-            language_encoder: self.text.init(device),
-            multi_modal_language_proj: linear(self.text.width, width, device),
-            multi_modal_vision_proj: linear(self.vision.output_width(), width, device),
-            modality_type_embeddings: embedding(2, width, device),
-            multi_modal_vision_layers: self.fusion.init_stack(device),
-            multi_modal_language_layers: self.fusion.init_stack(device),
-            multi_modal_vision_pooler: Pooler::new(width, device),
-            multi_modal_language_pooler: Pooler::new(width, device),
-            mlm_head: heads.mlm.then(|| MlmHead::new(width, self.text.vocab_size, device)),
-            mim_head: heads.mim.then(|| self.mim.init(width, self.vision.grid(), self.vision.patch_size(), device)),
-            itm_head: heads.itm.then(|| ItmHead::new(width, device)),
-            vqa_head: heads.vqa.map(|answers| ClassifierHead::new(width, answers, device)),
-            cls_head: heads.cls.map(|classes| ClassifierHead::new(width, classes, device)),
-            irtr_head: heads.irtr.then(|| linear(2 * width, 1, device)),
+            vision_encoder,
+            language_encoder: self.text.init_from(init, device),
+            multi_modal_language_proj: init.linear(self.text.width, width, device),
+            multi_modal_vision_proj: init.linear(self.vision.output_width(), width, device),
+            modality_type_embeddings: init.embedding(2, width, device),
+            multi_modal_vision_layers: self.fusion.init_stack(init, device),
+            multi_modal_language_layers: self.fusion.init_stack(init, device),
+            multi_modal_vision_pooler: Pooler::new(width, init, device),
+            multi_modal_language_pooler: Pooler::new(width, init, device),
+            mlm_head: heads.mlm.then(|| MlmHead::new(width, self.text.vocab_size, init, device)),
+            mim_head: heads
+                .mim
+                .then(|| self.mim.init(width, self.vision.grid(), self.vision.patch_size(), init, device)),
+            itm_head: heads.itm.then(|| ItmHead::new(width, init, device)),
+            vqa_head: heads.vqa.map(|answers| ClassifierHead::new(width, answers, init, device)),
+            cls_head: heads.cls.map(|classes| ClassifierHead::new(width, classes, init, device)),
+            irtr_head: heads.irtr.then(|| init.linear(2 * width, 1, device)),
             mim_layer: self.mim.layer.unwrap_or(self.fusion.layers),
             patch_size: self.vision.patch_size(),
             norm_pix_loss: self.mim.norm_pix_loss,
         };
-        if self.initializer_range == INIT_STD {
-            return Ok(model);
+        if self.initializer_range != INIT_STD {
+            draw_matrices(&model);
         }
-        // The vision encoder has its own scale.
-        Ok(M3ae { vision_encoder, ..model.map(&mut Rescale::to(self.initializer_range)) })
+        Ok(model)
     }
 }
 

@@ -6,17 +6,25 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use crate::config::MimConfig;
-use crate::layers::{LayerNorm, NORM_EPSILON, linear, parameter, take_rows};
+use crate::init::Init;
+use crate::layers::{LayerNorm, NORM_EPSILON, take_rows};
 use crate::precision::dense;
 use crate::vision::{BlockInit, ClipTransformer};
 
 /// Added to the patch variance before the square root (spec 2).
 const PATCH_EPSILON: f64 = 1e-6;
 
-/// `[B, 3, S, S]` -> `[B, N, P·P·3]`; pixels of a patch in the order row, column, channel.
+/// `[B, 3, H, W]` -> `[B, N, P·P·3]`, P = `patch`; pixels of a patch in the order row, column, channel.
+///
+/// # Panics
+/// The patch's side does not divide the image's sides.
 #[must_use]
 pub fn patchify(image: Tensor<4>, patch: usize) -> Tensor<3> {
     let [batch, channels, height, width] = image.dims();
+    assert!(
+        patch > 0 && height.is_multiple_of(patch) && width.is_multiple_of(patch),
+        "images of {height}x{width} pixels cannot be cut into patches of {patch}x{patch}"
+    );
     let (rows, columns) = (height / patch, width / patch);
     image
         .reshape([batch, channels, rows, patch, columns, patch])
@@ -24,11 +32,20 @@ pub fn patchify(image: Tensor<4>, patch: usize) -> Tensor<3> {
         .reshape([batch, rows * columns, patch * patch * channels])
 }
 
-/// The inverse of [`patchify`] for square RGB images: `[B, N, P·P·3]` -> `[B, 3, S, S]`.
+/// The inverse of [`patchify`] for square images: `[B, N, P·P·3]` -> `[B, 3, S, S]`, P = `patch`.
+///
+/// # Panics
+/// N patches do not make a square, or their values are no pixels of P·P places.
 #[must_use]
 pub fn unpatchify(patches: Tensor<3>, patch: usize) -> Tensor<4> {
     let [batch, count, values] = patches.dims();
-    let (grid, channels) = (count.isqrt(), values / (patch * patch));
+    let (grid, pixels) = (count.isqrt(), patch * patch);
+    assert_eq!(grid * grid, count, "{count} patches do not make a square image");
+    assert!(
+        pixels > 0 && values.is_multiple_of(pixels),
+        "patches of {values} values are no patches of {patch}x{patch} pixels"
+    );
+    let channels = values / pixels;
     patches
         .reshape([batch, grid, grid, patch, patch, channels])
         .permute([0, 5, 1, 3, 2, 4]) // [B, 3, rows, P, columns, P]
@@ -92,17 +109,22 @@ pub struct MimHead {
 
 impl MimConfig {
     /// A decoder for `grid`² patches of side `patch`, reading states of width `input`.
-    #[must_use]
-    pub fn init(&self, input: usize, grid: usize, patch: usize, device: &Device) -> MimHead {
+    pub(crate) fn init(&self, input: usize, grid: usize, patch: usize, init: &Init, device: &Device) -> MimHead {
         // The table carries no gradient: it is created off the autodiff device's graph and frozen.
         let positions = Param::from_tensor(sin_cos_positions(self.width, grid, device)).set_require_grad(false);
         MimHead {
-            mask_token: parameter([1, 1, self.width], device),
+            mask_token: init.parameter([1, 1, self.width], device),
             decoder_pos_embed: positions,
-            decoder_embed: linear(input, self.width, device),
-            decoder: ClipTransformer::new(self.width, self.heads, self.layers, &BlockInit::fresh(self.width), device),
+            decoder_embed: init.linear(input, self.width, device),
+            decoder: ClipTransformer::new(
+                self.width,
+                self.heads,
+                self.layers,
+                &BlockInit::fresh(self.width, init),
+                device,
+            ),
             decoder_norm: LayerNorm::new(self.width, NORM_EPSILON, device),
-            decoder_pred: linear(self.width, patch * patch * 3, device),
+            decoder_pred: init.linear(self.width, patch * patch * 3, device),
         }
     }
 }
@@ -137,6 +159,24 @@ mod tests {
         // Second value of the first patch: same pixel, next channel.
         assert_eq!(patches.clone().narrow(2, 1, 1).narrow(1, 0, 1).narrow(0, 0, 1).into_scalar::<f32>(), 64.0);
         unpatchify(patches, 4).into_data().assert_eq(&image.into_data(), true);
+    }
+
+    #[test]
+    #[should_panic(expected = "images of 8x6 pixels cannot be cut into patches of 4x4")]
+    fn patches_that_leave_a_rest_are_refused() {
+        let _ = patchify(Tensor::zeros([1, 3, 8, 6], &Device::default()), 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "5 patches do not make a square image")]
+    fn patches_that_make_no_square_are_refused() {
+        let _ = unpatchify(Tensor::zeros([1, 5, 48], &Device::default()), 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "patches of 47 values are no patches of 4x4 pixels")]
+    fn patches_of_another_size_are_refused() {
+        let _ = unpatchify(Tensor::zeros([1, 4, 47], &Device::default()), 4);
     }
 
     #[test]

@@ -5,10 +5,9 @@ use burn::prelude::*;
 use burn::tensor::activation::gelu;
 
 use crate::config::{TextConfig, TextFamily};
+use crate::init::Init;
 use crate::inputs::padding_bias;
-use crate::layers::{
-    Attended, LayerNorm, attend, embedding, for_kernels, linear, merge_heads, probability, split_heads,
-};
+use crate::layers::{Attended, LayerNorm, attend, for_kernels, merge_heads, probability, split_heads};
 use crate::precision::dense;
 
 /// Query, key and value projections.
@@ -106,26 +105,28 @@ pub struct BertIntermediate {
 }
 
 /// Sizes of a BERT-style layer.
-pub(crate) struct BertLayerSizes {
+pub(crate) struct BertLayerSizes<'a> {
     pub width: usize,
     pub heads: usize,
     pub intermediate: usize,
     pub epsilon: f64,
     pub dropout: f64,
     pub cross: bool,
+    /// Of all weights.
+    pub init: &'a Init,
 }
 
-impl BertLayerSizes {
+impl BertLayerSizes<'_> {
     fn output(&self, input: usize, device: &Device) -> BertOutput {
         BertOutput {
-            dense: linear(input, self.width, device),
+            dense: self.init.linear(input, self.width, device),
             layer_norm: LayerNorm::new(self.width, self.epsilon, device),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
 
     fn attention(&self, device: &Device) -> BertAttention {
-        let project = || linear(self.width, self.width, device);
+        let project = || self.init.linear(self.width, self.width, device);
         BertAttention {
             self_: BertSelfAttention {
                 query: project(),
@@ -142,7 +143,7 @@ impl BertLayerSizes {
         BertLayer {
             attention: self.attention(device),
             crossattention: self.cross.then(|| self.attention(device)),
-            intermediate: BertIntermediate { dense: linear(self.width, self.intermediate, device) },
+            intermediate: BertIntermediate { dense: self.init.linear(self.width, self.intermediate, device) },
             output: self.output(self.intermediate, device),
         }
     }
@@ -291,6 +292,11 @@ impl TextConfig {
     /// Initialises with Normal(0, 0.02) weights; published weights come from RoBERTa or BERT.
     #[must_use]
     pub fn init(&self, device: &Device) -> TextEncoder {
+        self.init_from(&Init::default(), device)
+    }
+
+    /// Initialises with weights of this distribution.
+    pub(crate) fn init_from(&self, init: &Init, device: &Device) -> TextEncoder {
         let layer = BertLayerSizes {
             width: self.width,
             heads: self.heads,
@@ -298,12 +304,13 @@ impl TextConfig {
             epsilon: self.epsilon,
             dropout: self.dropout,
             cross: false,
+            init,
         };
         TextEncoder {
             embeddings: TextEmbeddings {
-                word_embeddings: embedding(self.vocab_size, self.width, device),
-                position_embeddings: embedding(self.max_positions, self.width, device),
-                token_type_embeddings: embedding(self.type_vocab, self.width, device),
+                word_embeddings: init.embedding(self.vocab_size, self.width, device),
+                position_embeddings: init.embedding(self.max_positions, self.width, device),
+                token_type_embeddings: init.embedding(self.type_vocab, self.width, device),
                 layer_norm: LayerNorm::new(self.width, self.epsilon, device),
                 dropout: DropoutConfig::new(self.dropout).init(),
             },

@@ -5,10 +5,8 @@ use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
 
 use crate::config::ClipVisionConfig;
-use crate::layers::{
-    INIT_STD, LayerNorm, NORM_EPSILON, attend, for_kernels, linear_of, merge_heads, normal_of, parameter, quick_gelu,
-    split_heads, take_rows, uniform,
-};
+use crate::init::Init;
+use crate::layers::{LayerNorm, NORM_EPSILON, attend, for_kernels, merge_heads, quick_gelu, split_heads, take_rows};
 use crate::precision::dense;
 use crate::vision_encoder::ImageEncoding;
 
@@ -86,14 +84,14 @@ impl ClipBlock {
         let inner = 4 * width;
         Self {
             attn: ClipAttention {
-                in_proj: linear_of([width, 3 * width], &init.in_proj, &Initializer::Zeros, device),
-                out_proj: linear_of([width, width], &init.residual, &Initializer::Zeros, device),
+                in_proj: init.in_proj.linear(width, 3 * width, device),
+                out_proj: init.residual.linear(width, width, device),
                 heads,
             },
             ln_1: LayerNorm::new(width, NORM_EPSILON, device),
             mlp: ClipMlp {
-                c_fc: linear_of([width, inner], &init.c_fc, &init.c_fc_bias, device),
-                c_proj: linear_of([inner, width], &init.residual, &init.c_proj_bias, device),
+                c_fc: init.c_fc.linear_with_bias(&init.c_fc_bias, width, inner, device),
+                c_proj: init.residual.linear_with_bias(&init.c_proj_bias, inner, width, device),
             },
             ln_2: LayerNorm::new(width, NORM_EPSILON, device),
         }
@@ -109,24 +107,24 @@ impl ClipBlock {
 /// A block's initial weights; biases that are not named start at zero.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockInit {
-    in_proj: Initializer,
+    in_proj: Init,
     /// Of the two products that are added to the residual stream.
-    residual: Initializer,
-    c_fc: Initializer,
-    c_fc_bias: Initializer,
-    c_proj_bias: Initializer,
+    residual: Init,
+    c_fc: Init,
+    c_fc_bias: Init,
+    c_proj_bias: Init,
 }
 
 impl BlockInit {
-    /// Of a block that is not pre-trained in the reference, which redraws linear layers only: Normal(0, 0.02), but for `in_proj`,
-    /// which PyTorch's attention draws uniformly within √(6 / (input + output)). (spec 1.5; the reference's tiny checkpoint shows it.)
-    pub(crate) fn fresh(width: usize) -> Self {
+    /// Of a block that is not pre-trained. The reference redraws linear layers only, from `init`; `in_proj` is drawn by
+    /// PyTorch's attention, uniformly within √(6 / (input + output)). (docs/spec.md, section 1.5; the reference's tiny checkpoint shows it.)
+    pub(crate) fn fresh(width: usize, init: &Init) -> Self {
         Self {
-            in_proj: uniform((6.0 / (4 * width) as f64).sqrt()),
-            residual: normal_of(INIT_STD),
-            c_fc: normal_of(INIT_STD),
-            c_fc_bias: Initializer::Zeros,
-            c_proj_bias: Initializer::Zeros,
+            in_proj: Init::uniform((6.0 / (4 * width) as f64).sqrt()),
+            residual: init.clone(),
+            c_fc: init.clone(),
+            c_fc_bias: Init::zeros(),
+            c_proj_bias: Init::zeros(),
         }
     }
 
@@ -135,11 +133,11 @@ impl BlockInit {
     fn clip(width: usize, layers: usize) -> Self {
         let (width, stored) = (width as f64, (layers + 1) as f64);
         Self {
-            in_proj: normal_of(width.powf(-0.5)),
-            residual: normal_of((width * 2.0 * stored).powf(-0.5)),
-            c_fc: normal_of((2.0 * width).powf(-0.5)),
-            c_fc_bias: uniform(width.powf(-0.5)),
-            c_proj_bias: uniform((4.0 * width).powf(-0.5)),
+            in_proj: Init::normal(width.powf(-0.5)),
+            residual: Init::normal((width * 2.0 * stored).powf(-0.5)),
+            c_fc: Init::normal((2.0 * width).powf(-0.5)),
+            c_fc_bias: Init::uniform(width.powf(-0.5)),
+            c_proj_bias: Init::uniform((4.0 * width).powf(-0.5)),
         }
     }
 }
@@ -174,7 +172,7 @@ pub struct PatchConv {
 impl PatchConv {
     pub(crate) fn with_bias(width: usize, patch: usize, device: &Device) -> Self {
         let bias = Some(Initializer::Zeros.init([width], device));
-        Self { weight: parameter([width, 3, patch, patch], device), bias }
+        Self { weight: Init::default().parameter([width, 3, patch, patch], device), bias }
     }
 
     /// `[B, 3, S, S]` -> `[B, N, D]`, patches row by row. As one matrix product: the patches do not overlap.
@@ -222,14 +220,14 @@ impl ClipVisionConfig {
     #[must_use]
     pub fn init(&self, device: &Device) -> ClipEncoder {
         let width = self.width;
-        let tokens = normal_of((width as f64).powf(-0.5));
+        let tokens = Init::normal((width as f64).powf(-0.5));
         let patch = self.patch_size;
-        let conv1 = uniform(((3 * patch * patch) as f64).powf(-0.5));
+        let conv1 = Init::uniform(((3 * patch * patch) as f64).powf(-0.5));
         ClipEncoder {
             visual: ClipVisual {
-                class_embedding: tokens.init([width], device),
-                positional_embedding: tokens.init([1 + self.patches(), width], device),
-                conv1: PatchConv { weight: conv1.init([width, 3, patch, patch], device), bias: None },
+                class_embedding: tokens.parameter([width], device),
+                positional_embedding: tokens.parameter([1 + self.patches(), width], device),
+                conv1: PatchConv { weight: conv1.parameter([width, 3, patch, patch], device), bias: None },
                 ln_pre: LayerNorm::new(width, NORM_EPSILON, device),
                 transformer: ClipTransformer::new(
                     width,

@@ -7,7 +7,8 @@ use burn::tensor::activation::gelu;
 use super::merge::PatchMerging;
 use super::window::{WindowAttention, Windows};
 use crate::config::{SWIN_STAGES, SwinConfig};
-use crate::layers::{LayerNorm, NORM_EPSILON, linear};
+use crate::init::Init;
+use crate::layers::{LayerNorm, NORM_EPSILON};
 use crate::precision::dense;
 
 /// The block's feed-forward part: `fc2(GELU(fc1(x)))`.
@@ -65,12 +66,12 @@ pub(crate) struct StageOutput {
 impl SwinStage {
     pub(crate) fn new(config: &SwinConfig, stage: usize, device: &Device) -> Self {
         let (width, window) = (config.stage_width(stage), config.stage_window(stage));
-        let inner = config.mlp_ratio * width;
+        let (init, inner) = (Init::default(), config.mlp_ratio * width);
         let block = || SwinBlock {
             norm1: LayerNorm::new(width, NORM_EPSILON, device),
             attn: WindowAttention::new(width, config.heads[stage], window, device),
             norm2: LayerNorm::new(width, NORM_EPSILON, device),
-            mlp: SwinMlp { fc1: linear(width, inner, device), fc2: linear(inner, width, device) },
+            mlp: SwinMlp { fc1: init.linear(width, inner, device), fc2: init.linear(inner, width, device) },
         };
         Self {
             blocks: (0..config.depths[stage]).map(|_| block()).collect(),

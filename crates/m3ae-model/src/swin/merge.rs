@@ -3,7 +3,8 @@
 use burn::nn::Linear;
 use burn::prelude::*;
 
-use crate::layers::{LayerNorm, NORM_EPSILON, linear_without_bias};
+use crate::init::Init;
+use crate::layers::{LayerNorm, NORM_EPSILON};
 use crate::precision::dense;
 
 /// Makes one token of each square of four: half the grid, twice the width.
@@ -19,7 +20,7 @@ impl PatchMerging {
     pub(crate) fn new(width: usize, device: &Device) -> Self {
         Self {
             norm: LayerNorm::new(4 * width, NORM_EPSILON, device),
-            reduction: linear_without_bias(4 * width, 2 * width, device),
+            reduction: Init::default().linear_without_bias(4 * width, 2 * width, device),
         }
     }
 

@@ -14,7 +14,8 @@ use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
-use crate::layers::{MASKED, attend, linear, merge_heads, parameter, split_heads};
+use crate::init::Init;
+use crate::layers::{MASKED, attend, merge_heads, split_heads};
 use crate::precision::dense;
 
 /// For each ordered pair of tokens in a window of side w, its row of the bias table, `[w² · w²]`: the query's offset from the
@@ -113,10 +114,11 @@ pub struct WindowAttention {
 
 impl WindowAttention {
     pub(crate) fn new(width: usize, heads: usize, window: usize, device: &Device) -> Self {
+        let init = Init::default();
         Self {
-            relative_position_bias_table: parameter([(2 * window - 1).pow(2), heads], device),
-            qkv: linear(width, 3 * width, device),
-            proj: linear(width, width, device),
+            relative_position_bias_table: init.parameter([(2 * window - 1).pow(2), heads], device),
+            qkv: init.linear(width, 3 * width, device),
+            proj: init.linear(width, width, device),
             heads,
         }
     }
