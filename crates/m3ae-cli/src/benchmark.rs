@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use m3ae_benchmark::Benchmark;
 use m3ae_eval::{BenchmarkRow, BenchmarkTable, Finished, Without, benchmark_rows};
-use m3ae_weights::{CONFIG_FILE, Checkpoint, resolve};
+use m3ae_weights::{Checkpoint, resolve};
 
 use crate::backend::Backend;
 use crate::output::{chain, say, say_error};
@@ -65,7 +65,7 @@ pub struct BenchmarkArgs {
 
 /// Runs what is missing and writes the table.
 pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
-    let model = model_path(&args.checkpoint)?;
+    let model = resolve(&args.checkpoint).with_context(|| format!("--checkpoint {}", args.checkpoint))?;
     let weights = files::hash(Checkpoint::open(&model)?.path())?.to_hex().to_string();
     check_out(&args.out, &weights)?;
     let runner = Runner {
@@ -134,13 +134,6 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
         (true, false) => ExitCode::FAILURE,
         (true, true) => ExitCode::SUCCESS,
     })
-}
-
-/// The model's file or folder; of a run's folder, its model.
-fn model_path(checkpoint: &str) -> Result<PathBuf> {
-    let path = resolve(checkpoint).with_context(|| format!("--checkpoint {checkpoint}"))?;
-    let inside = path.join("model");
-    Ok(if inside.join(CONFIG_FILE).is_file() && !path.join(CONFIG_FILE).is_file() { inside } else { path })
 }
 
 /// A folder's results are of one model.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use burn::prelude::Device;
 use m3ae_weights::{
-    CONFIG_FILE, Checkpoint, Extras, export_folder, find_config, folder_settings, hyper_parameters, info, load, resolve,
+    ANSWERS_FILE, CONFIG_FILE, Checkpoint, Extras, TOKENIZER_FILE, export_folder, find_config, folder_settings,
+    hyper_parameters, info, load, resolve,
 };
 
 use crate::model::read_answers;
@@ -14,7 +15,7 @@ use crate::output::say;
 /// Say what a checkpoint is: its tensors, its size by part, its heads, and the model it needs.
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
-    /// File or folder: PyTorch (Lightning, zip, legacy, TorchScript) or safetensors; or owner/name in the Hugging Face cache
+    /// A file (PyTorch or safetensors), a model folder, the folder of a run, or owner/name in the Hugging Face cache
     file: String,
 }
 
@@ -24,7 +25,7 @@ pub fn describe(args: &InfoArgs) -> Result<()> {
     Ok(())
 }
 
-/// Make a self-sufficient model folder (safetensors, configuration, tokenizer, answers) of an M3AE checkpoint.
+/// Make a self-sufficient model folder (safetensors, configuration, tokenizer, answers) from an M3AE checkpoint.
 #[derive(Debug, clap::Args)]
 pub struct ConvertArgs {
     /// The checkpoint, such as the reference implementation's .ckpt
@@ -32,11 +33,11 @@ pub struct ConvertArgs {
     /// Folder to make; must not exist
     #[arg(long)]
     out: PathBuf,
-    /// tokenizer.json, or the folder that holds it
+    /// tokenizer.json, or the folder that holds it; by default the one beside the weights, if there is one
     #[arg(long)]
     tokenizer: Option<PathBuf>,
-    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it was
-    /// trained on
+    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it
+    /// was trained on; by default the answers.json beside the weights, if there is one
     #[arg(long)]
     answers: Option<PathBuf>,
 }
@@ -47,12 +48,15 @@ pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     let config = find_config(&checkpoint)?;
     let mut model = config.init(device)?;
     let report = load(&mut model, &checkpoint)?;
-    let answers = args.answers.as_deref().map(read_answers).transpose()?;
+    let beside = |name: &str| Some(checkpoint.path().with_file_name(name)).filter(|path| path.is_file());
+    let tokenizer = args.tokenizer.clone().or_else(|| beside(TOKENIZER_FILE));
+    let answers = args.answers.clone().or_else(|| beside(ANSWERS_FILE));
+    let answers = answers.as_deref().map(read_answers).transpose()?;
     let max_length = match folder_settings(&checkpoint.path().with_file_name(CONFIG_FILE)) {
         Ok(Some(settings)) => settings.max_length,
         _ => hyper_parameters(&checkpoint)?.and_then(|settings| settings.max_text_len),
     };
-    let extras = Extras { tokenizer: args.tokenizer.clone(), answers, max_length };
+    let extras = Extras { tokenizer, answers, max_length };
     export_folder(&model, &config, &extras, &args.out)?;
     say!("{}", report.to_string().trim_end());
     say!("{}", args.out.display());

@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::DType;
 
 use crate::error::WeightsError;
+use crate::locate::weights_file;
 use crate::stored::StoredTensor;
 use crate::{limits, pytorch, safetensors};
-
-/// Files that are looked for in a folder, in this order.
-pub(crate) const WEIGHT_FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Which container the tensors came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +47,15 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint, by content and not by extension. Only names, types and shapes are read now.
-    /// Of a folder, `model.safetensors` is opened, or else `pytorch_model.bin`.
+    /// Opens a checkpoint. Its content decides how it is read, not its extension. Only names, types and shapes are read now.
+    ///
+    /// In a folder, `model.safetensors` is opened, or else `pytorch_model.bin`. The folder of a training run has its model
+    /// in the subfolder `model`.
     ///
     /// # Errors
-    /// The file is missing, damaged, hostile, or of no kind we read.
+    /// The file is missing, damaged, hostile or of an unknown format, or the folder is that of a run without a model.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let file = if path.is_dir() { file_in(path)? } else { path.to_owned() };
+        let file = weights_file(path)?;
         let (format, tensors, metadata) = if is_safetensors(&file)? {
             let opened = safetensors::open(&file)?;
             (Format::Safetensors, opened.tensors, opened.metadata)
@@ -118,14 +118,6 @@ impl Checkpoint {
         }
         tensor.read_f32().map_err(|error| problem(error.to_string()))
     }
-}
-
-fn file_in(folder: &Path) -> Result<PathBuf, WeightsError> {
-    let found = WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        let problem = format!("the folder has none of {}", WEIGHT_FILES.join(", "));
-        WeightsError::format(folder, problem)
-    })
 }
 
 /// A safetensors file starts with a header length and a JSON object; PyTorch files start with a zip or pickle signature.

@@ -77,6 +77,17 @@ pub enum WeightsError {
         /// Why it cannot be had, and which files to put where.
         problem: String,
     },
+    /// The folder of a training run that has no model yet.
+    #[error(
+        "{path} is the folder of a training run that has no model yet: it is still training, or it was stopped{}",
+        checkpoint.as_ref().map_or(String::new(), |newest| format!("; its newest checkpoint is {}", newest.display()))
+    )]
+    Unfinished {
+        /// The run's folder.
+        path: PathBuf,
+        /// Its newest complete checkpoint: a folder that can be opened instead.
+        checkpoint: Option<PathBuf>,
+    },
     /// The configuration that the checkpoint implies is not one a model can be built from.
     #[error(transparent)]
     Config(#[from] ConfigError),

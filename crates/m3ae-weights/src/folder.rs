@@ -21,6 +21,7 @@ use crate::error::WeightsError;
 use crate::export::{state_dict, write_tensors};
 use crate::infer::check_size;
 use crate::load::{LoadReport, load};
+use crate::locate::locate;
 use crate::settings::read_settings;
 
 /// The configuration.
@@ -137,11 +138,13 @@ impl ModelFolder {
     }
 }
 
-/// Opens a folder that [`export_folder`] wrote. The weights are read by [`ModelFolder::load`].
+/// Opens a folder that [`export_folder`] wrote, or the folder of a training run, whose model is in its subfolder `model`.
+/// The weights are read by [`ModelFolder::load`].
 ///
 /// # Errors
 /// A file is missing or damaged, the folder is of a later version, or its files contradict each other.
 pub fn open_folder(path: &Path) -> Result<ModelFolder, WeightsError> {
+    let path = locate(path)?;
     let config_path = path.join(CONFIG_FILE);
     let FolderSettings { config, max_length } = folder_settings(&config_path)?.ok_or_else(|| {
         let problem = format!("is not there or not of an exported model: `\"format\": \"{FORMAT}\"` marks those");
@@ -152,7 +155,7 @@ pub fn open_folder(path: &Path) -> Result<ModelFolder, WeightsError> {
     check_answers(&answers_path, &config, answers.as_deref())?;
     let tokenizer = Some(path.join(TOKENIZER_FILE)).filter(|path| path.is_file());
     let checkpoint = Checkpoint::open(&path.join(WEIGHTS_FILE))?;
-    Ok(ModelFolder { path: path.to_owned(), config, max_length, checkpoint, tokenizer, answers })
+    Ok(ModelFolder { path, config, max_length, checkpoint, tokenizer, answers })
 }
 
 /// What an exported folder's `config.json` says.

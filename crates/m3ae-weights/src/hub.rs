@@ -4,23 +4,24 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::WEIGHT_FILES;
 use crate::error::WeightsError;
+use crate::locate::{WEIGHT_FILES, locate, weights_in};
 
 /// Files that are wanted from a repository beside the weights.
 #[cfg(feature = "hub")]
 const SMALL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "answers.json"];
 
-/// Finds a model: a local file or folder as it is; else `owner/name` in the Hugging Face cache (`$HF_HUB_CACHE`,
+/// Finds a model: a local file or folder, of a training run's folder its subfolder `model`; else `owner/name` in the Hugging Face cache (`$HF_HUB_CACHE`,
 /// `$HF_HOME/hub` or `~/.cache/huggingface/hub`); else, with the crate's feature `hub`, from the hub into that cache.
 /// The result is a file or folder for [`crate::Checkpoint::open`], [`crate::open_folder`] or [`crate::info()`].
 ///
 /// # Errors
-/// It is neither there nor to be had: the message says which files to put where.
+/// There is no such model, and the message says which files to put where. Or the folder is that of a training run that has
+/// no model yet, and the message names its newest checkpoint.
 pub fn resolve(path_or_id: &str) -> Result<PathBuf, WeightsError> {
     let path = Path::new(path_or_id);
     if path.exists() {
-        return Ok(path.to_owned());
+        return locate(path);
     }
     if !is_id(path_or_id) {
         let problem = "there is no such file or folder, and it is no hub repository `owner/name` either".into();
@@ -71,7 +72,7 @@ fn cached(cache: &Path, id: &str) -> Option<PathBuf> {
         return None;
     }
     let snapshot = repository.join("snapshots").join(revision);
-    WEIGHT_FILES.iter().any(|name| snapshot.join(name).is_file()).then_some(snapshot)
+    weights_in(&snapshot).is_some().then_some(snapshot)
 }
 
 #[cfg(not(feature = "hub"))]

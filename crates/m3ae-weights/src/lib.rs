@@ -46,6 +46,7 @@ mod infer;
 mod info;
 mod limits;
 mod load;
+mod locate;
 mod names;
 mod plan;
 mod positions;

@@ -77,12 +77,7 @@ impl OpenOptions {
     /// # Errors
     /// As [`Model::open`].
     pub fn open(&self, path_or_name: &str, device: &Device) -> Result<Model, ModelError> {
-        let mut path = resolve(path_or_name)?;
-        // A run's folder has its best weights in `model`.
-        if path.join("model").join(CONFIG_FILE).is_file() && !path.join(CONFIG_FILE).is_file() {
-            path.push("model");
-        }
-        let checkpoint = Checkpoint::open(&path)?;
+        let checkpoint = Checkpoint::open(&resolve(path_or_name)?)?;
         let folder = checkpoint.path().parent().unwrap_or(Path::new("")).to_owned();
         let settings = match checkpoint.format() {
             Format::Safetensors => folder_settings(&folder.join(CONFIG_FILE))?,

@@ -58,7 +58,8 @@ fn questions_are_learned_from_a_pretrained_model_and_the_best_is_tested() {
     fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
     succeeds(folder.path(), &["pretrain", "--config", "tiny.toml", "--set", "run.name=first"]);
 
-    let printed = finetune(folder.path(), &["--checkpoint", "runs/first/model"]);
+    // The folder of the run stands for the model in it, and for the tokenizer beside that model.
+    let printed = finetune(folder.path(), &["--checkpoint", "runs/first"]);
     assert!(printed.contains("this head starts afresh") && printed.contains("test, best weights"), "{printed}");
     let test = last_line(folder.path());
     assert_eq!(test["event"], "test");

@@ -6,7 +6,7 @@ use burn::prelude::*;
 
 use super::config;
 use super::craft::state;
-use crate::{Extras, WeightsError, export_folder, find_config, info, open_folder};
+use crate::{Checkpoint, Extras, WeightsError, export_folder, find_config, info, open_folder, resolve};
 
 fn answers(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("answer \"{i}\"")).collect()
@@ -89,4 +89,36 @@ fn a_folder_that_contradicts_itself_is_refused() {
     );
     refused("config.json", &config.replace("\"layers\": 1", "\"layers\": 100000000"), "layers are too many");
     open_folder(&out).unwrap();
+}
+
+#[test]
+fn the_folder_of_a_run_leads_to_its_model() {
+    let run = tempfile::tempdir().unwrap();
+    let weights = config().init(&Device::default()).unwrap();
+    let at = |path: &str| run.path().join(path);
+    let given = run.path().to_str().unwrap();
+    fs::create_dir(at("checkpoints")).unwrap();
+    // Still training: there is nothing to open, and no checkpoint to offer.
+    let error = resolve(given).unwrap_err().to_string();
+    assert!(error.contains(given) && error.contains("no model yet") && !error.contains("newest"), "{error}");
+
+    for name in ["step-000010", "best-000200", "step-000300", ".step-000400.part"] {
+        export_folder(&weights, &config(), &Extras::default(), &at("checkpoints").join(name)).unwrap();
+    }
+    fs::create_dir(at("checkpoints/step-000500")).unwrap();
+    for result in
+        [resolve(given).map(|_| ()), Checkpoint::open(run.path()).map(|_| ()), open_folder(run.path()).map(|_| ())]
+    {
+        let Err(WeightsError::Unfinished { checkpoint: Some(newest), .. }) = result else { panic!("{result:?}") };
+        assert_eq!(newest, at("checkpoints/step-000300"));
+        Checkpoint::open(&newest).unwrap();
+    }
+
+    export_folder(&weights, &config(), &Extras::default(), &at("model")).unwrap();
+    assert_eq!(resolve(given).unwrap(), at("model"));
+    assert_eq!(Checkpoint::open(run.path()).unwrap().path(), at("model/model.safetensors"));
+    assert_eq!(info(run.path()).unwrap().path, at("model/model.safetensors"));
+    assert_eq!(open_folder(run.path()).unwrap().path, at("model"));
+    // A folder with weights of its own is that model, whatever else it holds.
+    assert_eq!(resolve(at("model").to_str().unwrap()).unwrap(), at("model"));
 }
