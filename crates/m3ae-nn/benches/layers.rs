@@ -1,21 +1,22 @@
-//! The layers that training spends its time in, forward and backward, as kernels and composed of Burn's operations: at the size of the
-//! vision encoder's tokens in pre-training, `[4, 325, 768]`. With the build that the tests have:
+//! The layers that training spends its time in, forward and backward: this crate's operators on Flex (kernels) beside the same formulas in
+//! Burn's operations. The size is that of the vision encoder's tokens in pre-training, `[4, 325, 768]`. With the build that the tests have:
 //!
 //! ```text
 //! cargo bench --profile dev --bench layers
 //! ```
 
-#![allow(missing_docs, clippy::expect_used, reason = "a benchmark: criterion's macros, and nothing to recover to")]
-
-#[path = "../tests/plain/mod.rs"]
-mod plain;
+#![allow(missing_docs, reason = "criterion's macros")]
 
 use std::time::Duration;
 
 use burn::prelude::*;
+use burn::tensor::Distribution;
+use burn::tensor::module::layer_norm as composed_norm;
 use criterion::{Criterion, criterion_group, criterion_main};
-use m3ae_nn::{Activation, Attention, Linear, Norm, Projections};
-use plain::{random, random_linear};
+use m3ae_nn::{
+    Activation, AttentionOptions, AttentionWeights, FeedForwardWeights, LinearWeights, NormWeights, Precision,
+    Projections, attention, feed_forward, layer_norm, linear,
+};
 
 const TOKENS: [usize; 3] = [4, 325, 768];
 const WIDTH: usize = 768;
@@ -23,71 +24,82 @@ const HEADS: usize = 12;
 /// Blocks in the stack that is timed as a whole.
 const BLOCKS: usize = 4;
 
-fn norm() -> Norm {
-    Norm { gamma: random([WIDTH]), beta: random([WIDTH]), epsilon: 1e-5 }
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 0.7), &Device::flex().autodiff()).require_grad()
 }
 
-fn packed(residual: Option<Tensor<3>>, projections: &Linear, output: &Linear) -> Attention {
-    Attention {
-        projections: Projections::Packed(projections.clone()),
-        output: output.clone(),
-        heads: HEADS,
-        context: None,
-        bias: None,
-        dropout: 0.0,
-        residual,
-    }
+fn random_linear(input: usize, output: usize) -> LinearWeights {
+    LinearWeights { weight: random([input, output]), bias: Some(random([output])) }
 }
 
-fn plain_norm(x: Tensor<3>, norm: &Norm) -> Tensor<3> {
-    burn::tensor::module::layer_norm(x, norm.gamma.clone(), Some(norm.beta.clone()), norm.epsilon)
+fn random_norm() -> NormWeights {
+    NormWeights { gamma: random([WIDTH]), beta: random([WIDTH]), epsilon: 1e-5 }
 }
 
 /// A block of CLIP's vision transformer.
 struct Block {
-    norms: [Norm; 2],
-    projections: Linear,
-    output: Linear,
-    inner: [Linear; 2],
+    norms: [NormWeights; 2],
+    attention: AttentionWeights,
+    feed_forward: FeedForwardWeights,
 }
 
 impl Block {
     fn random() -> Self {
         Self {
-            norms: [norm(), norm()],
-            projections: random_linear(WIDTH, 3 * WIDTH),
-            output: random_linear(WIDTH, WIDTH),
-            inner: [random_linear(WIDTH, 4 * WIDTH), random_linear(4 * WIDTH, WIDTH)],
+            norms: [random_norm(), random_norm()],
+            attention: AttentionWeights {
+                heads: HEADS,
+                projections: Projections::Packed(random_linear(WIDTH, 3 * WIDTH)),
+                output: random_linear(WIDTH, WIDTH),
+            },
+            feed_forward: FeedForwardWeights {
+                first: random_linear(WIDTH, 4 * WIDTH),
+                second: random_linear(4 * WIDTH, WIDTH),
+            },
         }
     }
 
-    fn by_kernels(&self, x: Tensor<3>) -> Option<Tensor<3>> {
-        let [first, second] = self.inner.clone();
-        let y = m3ae_nn::layer_norm(&x, self.norms[0].clone())?;
-        let x = m3ae_nn::attention(&y, packed(Some(x), &self.projections, &self.output))?;
-        let y = m3ae_nn::layer_norm(&x, self.norms[1].clone())?;
-        m3ae_nn::mlp(&y, (first, second), Activation::QuickGelu, Some(x))
+    fn attend(&self, x: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
+        attention(x, self.attention.clone(), AttentionOptions { residual, ..AttentionOptions::default() }).hidden
     }
 
-    fn plain(&self, x: Tensor<3>) -> Tensor<3> {
-        let [first, second] = &self.inner;
-        let y = plain_norm(x.clone(), &self.norms[0]);
-        let x = plain::attention(y, &packed(Some(x), &self.projections, &self.output));
-        let y = plain_norm(x.clone(), &self.norms[1]);
-        plain::feed_forward(y, (first, second), Activation::QuickGelu, Some(&x))
+    /// The attention weights are only to be had from the composed operations.
+    fn attend_composed(&self, x: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
+        let options = AttentionOptions { residual, need_weights: true, ..AttentionOptions::default() };
+        attention(x, self.attention.clone(), options).hidden
+    }
+
+    fn feed(&self, x: Tensor<3>, residual: Option<Tensor<3>>, activation: Activation) -> Tensor<3> {
+        feed_forward(x, self.feed_forward.clone(), activation, residual, Precision::F32)
+    }
+
+    fn feed_composed(&self, x: Tensor<3>, residual: Option<Tensor<3>>, activation: Activation) -> Tensor<3> {
+        let inner = activation.forward(linear(x, self.feed_forward.first.clone(), Precision::F32));
+        let output = linear(inner, self.feed_forward.second.clone(), Precision::F32);
+        residual.into_iter().fold(output, |output, residual| residual + output)
+    }
+
+    fn norm_composed(&self, number: usize, x: Tensor<3>) -> Tensor<3> {
+        let NormWeights { gamma, beta, epsilon } = self.norms[number].clone();
+        composed_norm(x, gamma, Some(beta), epsilon)
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.attend(layer_norm(x.clone(), self.norms[0].clone()), Some(x));
+        self.feed(layer_norm(x.clone(), self.norms[1].clone()), Some(x), Activation::QuickGelu)
+    }
+
+    fn forward_composed(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.attend_composed(self.norm_composed(0, x.clone()), Some(x));
+        self.feed_composed(self.norm_composed(1, x.clone()), Some(x), Activation::QuickGelu)
     }
 }
 
 /// Times forward and backward pass of both forms.
-fn both(
-    criterion: &mut Criterion,
-    name: &str,
-    kernels: impl Fn() -> Option<Tensor<3>>,
-    composed: impl Fn() -> Tensor<3>,
-) {
+fn both(criterion: &mut Criterion, name: &str, kernels: impl Fn() -> Tensor<3>, composed: impl Fn() -> Tensor<3>) {
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    group.bench_function("kernels", |bencher| bencher.iter(|| kernels().expect("on Flex").sum().backward()));
+    group.bench_function("kernels", |bencher| bencher.iter(|| kernels().sum().backward()));
     group.bench_function("composed", |bencher| bencher.iter(|| composed().sum().backward()));
     group.finish();
 }
@@ -95,30 +107,27 @@ fn both(
 fn layers(criterion: &mut Criterion) {
     let x: Tensor<3> = random(TOKENS);
     let block = Block::random();
-    let attention = packed(None, &block.projections, &block.output);
+    both(criterion, "attention", || block.attend(x.clone(), None), || block.attend_composed(x.clone(), None));
     both(
         criterion,
-        "attention",
-        || m3ae_nn::attention(&x, attention.clone()),
-        || plain::attention(x.clone(), &attention),
+        "layer norm",
+        || layer_norm(x.clone(), block.norms[0].clone()),
+        || block.norm_composed(0, x.clone()),
     );
-    let norm = norm();
-    both(criterion, "layer norm", || m3ae_nn::layer_norm(&x, norm.clone()), || plain_norm(x.clone(), &norm));
     for (name, activation) in [("GELU", Activation::Gelu), ("QuickGELU", Activation::QuickGelu)] {
-        let [first, second] = &block.inner;
         both(
             criterion,
             &format!("feed-forward with {name}"),
-            || m3ae_nn::mlp(&x, (first.clone(), second.clone()), activation, None),
-            || plain::feed_forward(x.clone(), (first, second), activation, None),
+            || block.feed(x.clone(), None, activation),
+            || block.feed_composed(x.clone(), None, activation),
         );
     }
     let blocks: Vec<Block> = (0..BLOCKS).map(|_| Block::random()).collect();
     both(
         criterion,
         &format!("{BLOCKS} blocks of ViT-B"),
-        || blocks.iter().try_fold(x.clone(), |x, block| block.by_kernels(x)),
-        || blocks.iter().fold(x.clone(), |x, block| block.plain(x)),
+        || blocks.iter().fold(x.clone(), |x, block| block.forward(x)),
+        || blocks.iter().fold(x.clone(), |x, block| block.forward_composed(x)),
     );
 }
 

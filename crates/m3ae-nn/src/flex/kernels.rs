@@ -1,23 +1,23 @@
-//! Layers on slices of float32 in memory, forward and backward, on all processors.
+//! Layers on slices of float32, forward and backward, on all processors.
 //!
-//! Work is cut into pieces that do not depend on the number of threads, and sums run over them in order: results are the same bits
-//! with any number of threads. (Products differ in rounding between processors with other vectors.)
+//! Work is cut into pieces whose size does not depend on the number of threads, and sums run over the pieces in order: any number of
+//! threads gives the same bits. (Products round differently on processors with vectors of another width.)
 
+mod adamw;
 pub(crate) mod attention;
+mod dropout;
+pub(crate) mod feed_forward;
 mod matrix;
-pub(crate) mod mlp;
 pub(crate) mod norm;
-pub(crate) mod optimizer;
-mod random;
 mod vector;
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-pub(crate) use crate::Activation;
+pub(crate) use adamw::{adamw, square_sum};
+pub(crate) use dropout::Dropout;
 pub(crate) use matrix::{Mat, MatMut, Output, product, product_here, products};
-pub(crate) use random::Dropout;
 pub(crate) use vector::{exp, largest, sum, sum_pairs, vectorized};
 
 /// Rows that one task takes: enough to be worth handing out, few enough to share evenly.

@@ -23,9 +23,14 @@ pub(crate) struct MatMut<'a> {
     row_stride: usize,
 }
 
-/// Elements from the first to the last of a matrix, both included.
+/// Elements from the first to the last of a matrix, both included. Saturates: what does not fit a usize does not fit a slice either.
 fn extent(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
-    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row_stride + (columns - 1) * column_stride + 1 }
+    if rows == 0 || columns == 0 {
+        return 0;
+    }
+    let last_row = (rows - 1).saturating_mul(row_stride);
+    let last_column = (columns - 1).saturating_mul(column_stride);
+    last_row.saturating_add(last_column).saturating_add(1)
 }
 
 impl<'a> Mat<'a> {
@@ -67,7 +72,7 @@ impl<'a> MatMut<'a> {
     }
 }
 
-/// What becomes of the values that stand in the output.
+/// Whether a product replaces the values of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Replaced.
@@ -94,7 +99,7 @@ pub(crate) fn product_here(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'
     multiply(out, output, scale, a, b, gemm::Parallelism::None);
 }
 
-/// The products of `a` with each of `right`, side by side: `[a.rows, columns of all]`, in memory that nobody cleared before.
+/// The products of `a` with each of `right`, side by side: `[a.rows, columns of all]`, in memory that is not cleared first.
 #[allow(unsafe_code)]
 pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
     let stride: usize = right.iter().map(|b| b.columns).sum();
@@ -105,17 +110,17 @@ pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
     }
     let mut column = 0;
     for b in right {
-        assert_eq!(a.columns, b.rows, "matrices that do not fit");
+        assert_eq!(a.columns, b.rows, "a product of matrices whose sizes do not fit");
         upright(a, *b, |b| {
-            // SAFETY: the columns from `column` on, `b.columns` of `stride`, lie within the capacity and belong to this product alone;
-            // with `Output::Set` nothing there is read.
+            // SAFETY: `a.rows` rows of `b.columns` values from `column` on, `stride` apart, lie within the capacity of `a.rows · stride`, and
+            // no other product writes there. `Output::Set` does not read them.
             unsafe {
                 raw_multiply(out.as_mut_ptr().add(column), stride, Output::Set, 1.0, a, b, threads(&a, &b));
             }
         });
         column += b.columns;
     }
-    // SAFETY: the products have written all columns of all rows.
+    // SAFETY: the columns of the products add up to `stride`, and each product has written its columns of all rows.
     unsafe { out.set_len(len) };
     out
 }
@@ -132,7 +137,7 @@ fn upright(a: Mat<'_>, b: Mat<'_>, f: impl FnOnce(Mat<'_>)) {
     if b.row_stride != 1 || b.column_stride == 1 || a.rows < COPIED || len > COPY {
         return f(b);
     }
-    // Taken out, not borrowed: while this thread waits for others it may be handed work that comes here too.
+    // Taken, not borrowed: while this thread waits for others, rayon may give it work that needs a scratch too.
     let mut scratch = SCRATCH.take();
     if scratch.len() < len {
         scratch.resize(len, 0.0);
@@ -143,7 +148,7 @@ fn upright(a: Mat<'_>, b: Mat<'_>, f: impl FnOnce(Mat<'_>)) {
 }
 
 thread_local! {
-    /// Kept, because a layer's weights are copied in every step.
+    /// Kept for the life of the thread, because a layer's weights are copied in every step: at most `COPY` values, 64 MiB.
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
@@ -169,13 +174,18 @@ fn transpose(b: &Mat<'_>, out: &mut [f32]) {
 
 #[allow(unsafe_code)]
 fn multiply(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'_>, b: Mat<'_>, threads: gemm::Parallelism) {
-    assert_eq!((out.rows, out.columns, a.columns), (a.rows, b.columns, b.rows), "matrices that do not fit");
-    // SAFETY: `out` was checked to lie within its slice when it was made, is borrowed alone and its rows do not overlap.
+    assert_eq!(
+        (out.rows, out.columns, a.columns),
+        (a.rows, b.columns, b.rows),
+        "a product of matrices whose sizes do not fit"
+    );
+    // SAFETY: a `MatMut` lies within its slice (checked when it was made), borrows it exclusively, and its rows do not overlap.
     unsafe { raw_multiply(out.data.as_mut_ptr(), out.row_stride, output, scale, a, b, threads) }
 }
 
 /// # Safety
-/// `out` points to `a.rows` rows of `b.columns` values, each `row_stride` after the last, that may be written and, to add to them, read.
+/// `out` points to `a.rows` rows of `b.columns` values, `row_stride` apart and not overlapping, that may be written, and read as well with
+/// [`Output::Add`]. `a.columns` is `b.rows`.
 #[allow(unsafe_code)]
 unsafe fn raw_multiply(
     out: *mut f32,
@@ -186,8 +196,12 @@ unsafe fn raw_multiply(
     b: Mat<'_>,
     threads: gemm::Parallelism,
 ) {
-    // SAFETY: `a` and `b` were checked to lie within their slices when they were made (transposing keeps the extent), and no stride
-    // exceeds a slice's length, which fits an isize; the caller vouches for `out`.
+    // SAFETY: gemm (0.19) documents `dst := alpha × dst + beta × lhs × rhs` for `lhs` `[m, k]` and `rhs` `[k, n]`, each element at row ·
+    // row stride + column · column stride. It reads and writes nothing else. With `read_dst` false it sets alpha to zero, and its
+    // kernels for alpha zero (also the one for k = 0) store to `dst` without reading it, so `dst` may be uninitialised.
+    // Every element of `a` and `b` lies within its slice: `extent` was checked when they were made, and transposing keeps the set of
+    // elements. The stride of a dimension of one element is never used, whatever its value; any other stride is at most the slice's
+    // length, which fits an isize. The caller vouches for `out`.
     unsafe {
         gemm::gemm(
             a.rows,

@@ -1,5 +1,5 @@
-//! Multi-head attention between its projections. The probabilities are computed again in the backward pass instead of being kept:
-//! one head's fit the cache, all heads' of all layers would be most of the memory of a training step.
+//! Multi-head attention between its projections. The backward pass computes the probabilities again instead of keeping them: those of
+//! one head fit the cache, those of all heads and layers would be most of a training step's memory.
 
 use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, pieces, product_here, sum, sum_pairs, vectorized};
 
@@ -8,15 +8,15 @@ use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, pieces, product_
 pub(crate) struct Shape {
     pub batch: usize,
     pub heads: usize,
-    /// Tokens that ask.
+    /// Tokens that attend.
     pub queries: usize,
-    /// Tokens that are read.
+    /// Tokens that are attended to.
     pub keys: usize,
     /// Width of all heads together.
     pub width: usize,
 }
 
-/// Rows of `[batch · length, …]` of which `width` columns from `column` on are queries, keys or values.
+/// Rows of `[batch · length, …]` whose `width` columns from `column` on are queries, keys or values.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub data: &'a [f32],
@@ -33,7 +33,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What is attended to.
+/// The operands of attention.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub query: Part<'a>,
@@ -58,10 +58,10 @@ impl Inputs<'_> {
                 if let Some(bias) = bias {
                     row.iter_mut().zip(bias).for_each(|(score, &bias)| *score += bias);
                 }
-                let most = largest(row);
-                row.iter_mut().for_each(|score| *score = exp(*score - most));
-                let total = 1.0 / sum(row, |x| x);
-                row.iter_mut().for_each(|share| *share *= total);
+                let max = largest(row);
+                row.iter_mut().for_each(|score| *score = exp(*score - max));
+                let scale = 1.0 / sum(row, |x| x);
+                row.iter_mut().for_each(|probability| *probability *= scale);
             }
         });
     }
@@ -75,7 +75,7 @@ impl Inputs<'_> {
         vectorized(|| {
             for (query, row) in rows.chunks_exact_mut(shape.keys).enumerate() {
                 let factor = self.dropout.row((first + query) as u64);
-                row.iter_mut().enumerate().for_each(|(key, share)| *share *= factor(key));
+                row.iter_mut().enumerate().for_each(|(key, probability)| *probability *= factor(key));
             }
         });
     }
@@ -101,25 +101,25 @@ pub(crate) struct HeadGradients {
 }
 
 impl HeadGradients {
-    fn starts(&self) -> [usize; 3] {
+    fn offsets(&self) -> [usize; 3] {
         let head_width = self.shape.width / self.shape.heads;
-        let (of_query, of_key) = (self.shape.queries * head_width, self.shape.keys * head_width);
-        [0, of_query, of_query + of_key]
+        let (query_len, key_len) = (self.shape.queries * head_width, self.shape.keys * head_width);
+        [0, query_len, query_len + key_len]
     }
 
     /// Of the queries: `[batch · queries, width]`.
     pub fn query(&self) -> Vec<f32> {
-        self.heads.merge(&self.shape, self.shape.queries, &self.starts()[..1])
+        self.heads.merge(&self.shape, self.shape.queries, &self.offsets()[..1])
     }
 
     /// Of keys and values, side by side: `[batch · keys, 2 · width]`.
     pub fn key_and_value(&self) -> Vec<f32> {
-        self.heads.merge(&self.shape, self.shape.keys, &self.starts()[1..])
+        self.heads.merge(&self.shape, self.shape.keys, &self.offsets()[1..])
     }
 
     /// Of all three, where tokens read each other: `[batch · tokens, 3 · width]`.
     pub fn all(&self) -> Vec<f32> {
-        self.heads.merge(&self.shape, self.shape.queries, &self.starts())
+        self.heads.merge(&self.shape, self.shape.queries, &self.offsets())
     }
 }
 
@@ -128,35 +128,40 @@ pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> 
     let head_width = shape.width / shape.heads;
     let scale = (head_width as f32).powf(-0.5);
     let gradient = Part { data: gradient, column: 0, stride: shape.width };
-    let (of_query, of_key) = (shape.queries * head_width, shape.keys * head_width);
+    let (query_len, key_len) = (shape.queries * head_width, shape.keys * head_width);
     // One piece per head, [query | key | value], so that tasks own what they write.
-    let piece = of_query + 2 * of_key;
-    let values = each_head(piece, shape, 2, |sample, head, [shares, of_scores], out| {
-        let (query_out, rest) = out.split_at_mut(of_query);
-        let (key_out, value_out) = rest.split_at_mut(of_key);
+    let piece = query_len + 2 * key_len;
+    let values = each_head(piece, shape, 2, |sample, head, [probabilities, score_gradients], out| {
+        let (query_out, rest) = out.split_at_mut(query_len);
+        let (key_out, value_out) = rest.split_at_mut(key_len);
         let query = inputs.query.head(shape, sample, head, shape.queries);
         let key = inputs.key.head(shape, sample, head, shape.keys);
         let value = inputs.value.head(shape, sample, head, shape.keys);
         let gradient = gradient.head(shape, sample, head, shape.queries);
 
-        inputs.probabilities(shape, sample, head, shares);
-        product_here(MatMut::dense(of_scores, shape.keys), Output::Set, 1.0, gradient, value.t());
-        // Where the weights are the probabilities times a dropout mask, the latter's gradient passes the mask as well.
-        inputs.drop_out(shape, sample, head, of_scores);
-        let centre = |shares: &[f32], of_scores: &mut [f32]| {
-            let mean = sum_pairs(shares, of_scores, |share, g| share * g);
-            of_scores.iter_mut().zip(shares).for_each(|(g, &share)| *g = share * (*g - mean) * scale);
+        inputs.probabilities(shape, sample, head, probabilities);
+        product_here(MatMut::dense(score_gradients, shape.keys), Output::Set, 1.0, gradient, value.t());
+        // The weights are the probabilities times the dropout mask, so the gradient of the probabilities passes the mask too.
+        inputs.drop_out(shape, sample, head, score_gradients);
+        let centre = |probabilities: &[f32], score_gradients: &mut [f32]| {
+            let mean = sum_pairs(probabilities, score_gradients, |probability, g| probability * g);
+            score_gradients
+                .iter_mut()
+                .zip(probabilities)
+                .for_each(|(g, &probability)| *g = probability * (*g - mean) * scale);
         };
         vectorized(|| {
-            for (shares, of_scores) in shares.chunks_exact(shape.keys).zip(of_scores.chunks_exact_mut(shape.keys)) {
-                centre(shares, of_scores);
+            for (probabilities, score_gradients) in
+                probabilities.chunks_exact(shape.keys).zip(score_gradients.chunks_exact_mut(shape.keys))
+            {
+                centre(probabilities, score_gradients);
             }
         });
-        let of_scores = Mat::dense(of_scores, shape.keys);
-        product_here(MatMut::dense(query_out, head_width), Output::Set, 1.0, of_scores, key);
-        product_here(MatMut::dense(key_out, head_width), Output::Set, 1.0, of_scores.t(), query);
-        inputs.drop_out(shape, sample, head, shares);
-        let weights = Mat::dense(shares, shape.keys);
+        let score_gradients = Mat::dense(score_gradients, shape.keys);
+        product_here(MatMut::dense(query_out, head_width), Output::Set, 1.0, score_gradients, key);
+        product_here(MatMut::dense(key_out, head_width), Output::Set, 1.0, score_gradients.t(), query);
+        inputs.drop_out(shape, sample, head, probabilities);
+        let weights = Mat::dense(probabilities, shape.keys);
         product_here(MatMut::dense(value_out, head_width), Output::Set, 1.0, weights.t(), gradient);
     });
     HeadGradients { heads: Heads { values, piece }, shape: *shape }
@@ -169,10 +174,10 @@ struct Heads {
 }
 
 impl Heads {
-    /// The matrices of `length` rows that begin at `starts` of each piece, all heads of a token in one row, the matrices side by side:
-    /// `[batch · length, starts · width]`.
-    fn merge(&self, shape: &Shape, length: usize, starts: &[usize]) -> Vec<f32> {
-        let (head_width, stride) = (shape.width / shape.heads, starts.len() * shape.width);
+    /// The matrices of `length` rows at `offsets` of each piece, all heads of a token in one row, the matrices side by side:
+    /// `[batch · length, offsets · width]`.
+    fn merge(&self, shape: &Shape, length: usize, offsets: &[usize]) -> Vec<f32> {
+        let (head_width, stride) = (shape.width / shape.heads, offsets.len() * shape.width);
         let size = length * stride;
         pieces(
             shape.batch * size,
@@ -181,7 +186,7 @@ impl Heads {
             |(), sample, out| {
                 let heads = &self.values[sample * shape.heads * self.piece..][..shape.heads * self.piece];
                 for (token, row) in out.chunks_exact_mut(stride).enumerate() {
-                    for (row, start) in row.chunks_exact_mut(shape.width).zip(starts) {
+                    for (row, start) in row.chunks_exact_mut(shape.width).zip(offsets) {
                         for (values, head) in row.chunks_exact_mut(head_width).zip(heads.chunks_exact(self.piece)) {
                             values.copy_from_slice(&head[start + token * head_width..][..head_width]);
                         }
@@ -192,8 +197,8 @@ impl Heads {
     }
 }
 
-/// `[batch, heads, piece]` of what `f(sample, head, scratch, piece)` makes for each head of each sample, in parallel. `scratch` is two
-/// matrices `[queries, keys]`, of which the second is empty where `matrices` is 1.
+/// Calls `f(sample, head, scratch, piece)` for each head of each sample, in parallel, and gives the pieces that it fills: `[batch, heads,
+/// piece]`. `scratch` is two matrices `[queries, keys]`; the second is empty if `matrices` is 1.
 fn each_head(
     piece: usize,
     shape: &Shape,

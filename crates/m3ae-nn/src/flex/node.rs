@@ -74,7 +74,7 @@ where
     Some(<DispatchTensor as DispatchKindConversion<Autodiff<Flex, C>>>::from_backend(BackendTensor::Float(output)))
 }
 
-/// Marks the node of a layer; the state is beside it.
+/// The operation of a layer on the autodiff graph. Its state is kept by the graph.
 #[derive(Debug)]
 struct Node<L>(std::marker::PhantomData<fn() -> L>);
 
@@ -85,8 +85,8 @@ impl<L: Layer, const N: usize> Backward<Flex, N> for Node<L> {
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let (layer, inputs, saved) = ops.state;
         let needed = ops.parents.each_ref().map(Option::is_some);
-        let of_inputs = layer.backward(&inputs, &saved, &gradient, &needed);
-        for (parent, gradient) in ops.parents.into_iter().zip(of_inputs) {
+        let input_gradients = layer.backward(&inputs, &saved, &gradient, &needed);
+        for (parent, gradient) in ops.parents.into_iter().zip(input_gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<Flex>(parent.id, gradient);
             }
@@ -115,6 +115,11 @@ fn contiguous(tensors: Vec<FlexTensor>) -> Vec<FlexTensor> {
 }
 
 /// A tensor of these values.
+///
+/// # Panics
+/// The values do not fill the shape. Flex itself does not check that, and its products read through raw pointers as far as the shape
+/// says.
 pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    assert_eq!(values.len(), shape.num_elements(), "{} values cannot fill the shape {shape:?}", values.len());
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

@@ -42,7 +42,7 @@ impl Norm<'_> {
     /// Gradients of x, γ and β from the output's. Means and deviations are computed again: that costs less than keeping them.
     pub fn backward(&self, x: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let width = self.gamma.len();
-        let of_x = rows(x.len(), width, |first, rows| {
+        let x_gradient = rows(x.len(), width, |first, rows| {
             let (x, gradient) = (piece(x, width, first, rows.len()), piece(gradient, width, first, rows.len()));
             vectorized(|| {
                 for ((out, x), gradient) in
@@ -53,31 +53,31 @@ impl Norm<'_> {
                         *out = gradient * gamma;
                     }
                     let count = width as f32;
-                    let of_mean = sum(out, |g| g) / count;
-                    let of_scale = sum_pairs(out, x, |g, x| g * ((x - mean) * scale)) / count;
+                    let mean_gradient = sum(out, |g| g) / count;
+                    let scale_gradient = sum_pairs(out, x, |g, x| g * ((x - mean) * scale)) / count;
                     for (out, &x) in out.iter_mut().zip(x) {
-                        *out = scale * (*out - of_mean - (x - mean) * scale * of_scale);
+                        *out = scale * (*out - mean_gradient - (x - mean) * scale * scale_gradient);
                     }
                 }
             });
         });
-        let mut of_parameters = sums_of_pieces(x.len(), width, 2 * width, |first, count, sums| {
-            let (of_gamma, of_beta) = sums.split_at_mut(width);
+        let mut parameter_gradients = sums_of_pieces(x.len(), width, 2 * width, |first, count, sums| {
+            let (gamma_gradient, beta_gradient) = sums.split_at_mut(width);
             let (x, gradient) = (piece(x, width, first, count), piece(gradient, width, first, count));
             vectorized(|| {
                 for (x, gradient) in x.chunks_exact(width).zip(gradient.chunks_exact(width)) {
                     let (mean, scale) = moments(x, self.epsilon);
-                    for (((of_gamma, of_beta), &x), &gradient) in
-                        of_gamma.iter_mut().zip(of_beta.iter_mut()).zip(x).zip(gradient)
+                    for (((gamma_gradient, beta_gradient), &x), &gradient) in
+                        gamma_gradient.iter_mut().zip(beta_gradient.iter_mut()).zip(x).zip(gradient)
                     {
-                        *of_gamma += gradient * ((x - mean) * scale);
-                        *of_beta += gradient;
+                        *gamma_gradient += gradient * ((x - mean) * scale);
+                        *beta_gradient += gradient;
                     }
                 }
             });
         });
-        let of_beta = of_parameters.split_off(width);
-        (of_x, of_parameters, of_beta)
+        let beta_gradient = parameter_gradients.split_off(width);
+        (x_gradient, parameter_gradients, beta_gradient)
     }
 }
 

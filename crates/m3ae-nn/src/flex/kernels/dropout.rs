@@ -1,6 +1,6 @@
 //! Dropout masks as a function of a seed and a position, so that the backward pass draws them again instead of keeping them.
 
-/// Which values of a tensor are dropped, and how the others are scaled.
+/// Which values of a tensor are dropped, and the factor of the others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dropout {
     probability: f64,
@@ -35,8 +35,8 @@ impl Dropout {
     /// The factors of one row, as a function of the place in it: 0, or 1 / (1 - p).
     #[inline(always)]
     pub fn row(&self, row: u64) -> impl Fn(usize) -> f32 + Copy + use<> {
-        let of_row = self.seed.wrapping_add(row.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let key = mix(of_row as u32) ^ mix((of_row >> 32) as u32 ^ 0x5851_f42d);
+        let row_seed = self.seed.wrapping_add(row.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let key = mix(row_seed as u32) ^ mix((row_seed >> 32) as u32 ^ 0x5851_f42d);
         let (threshold, scale) = (self.threshold, self.scale);
         move |column| {
             if mix(key.wrapping_add((column as u32).wrapping_mul(0x9e37_79b9))) >= threshold { scale } else { 0.0 }

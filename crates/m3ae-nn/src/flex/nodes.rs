@@ -1,14 +1,15 @@
-//! The layers: which tensor stands where, and which kernels run.
+//! The layers as nodes of the autodiff graph: the place of each tensor among the inputs, and the kernels that run.
 
 mod attention;
-
-pub(crate) use attention::Attention;
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
-use crate::cpu::{Activation, Dropout, mlp, norm};
-use crate::node::{Layer, tensor};
+use super::kernels::{Dropout, feed_forward, norm};
+use super::node::{Layer, tensor};
+use crate::Activation;
+
+pub(crate) use attention::Attention;
 
 /// The values of a contiguous float32 tensor.
 fn values(tensor: &FlexTensor) -> &[f32] {
@@ -22,43 +23,47 @@ fn like(input: &FlexTensor, gradient: Vec<f32>) -> Option<FlexTensor> {
 
 /// `[x, first weight, first bias, second weight, second bias, (residual)]`.
 #[derive(Clone, Debug)]
-pub(crate) struct Mlp {
+pub(crate) struct FeedForward {
     pub activation: Activation,
 }
 
-fn linear<'a>(weight: &'a FlexTensor, bias: &'a FlexTensor) -> mlp::Linear<'a> {
-    mlp::Linear { weight: values(weight), bias: values(bias) }
+fn linear<'a>(weight: &'a FlexTensor, bias: &'a FlexTensor) -> feed_forward::Linear<'a> {
+    feed_forward::Linear { weight: values(weight), bias: values(bias) }
 }
 
-impl Layer for Mlp {
+impl Layer for FeedForward {
     /// The inner values before the activation.
     type Saved = FlexTensor;
 
     fn forward(&self, inputs: &[FlexTensor]) -> (FlexTensor, FlexTensor) {
         let (first, second) = (linear(&inputs[1], &inputs[2]), linear(&inputs[3], &inputs[4]));
         let residual = inputs.get(5).map(values);
-        let (out, before) = mlp::forward(values(&inputs[0]), first, second, self.activation, residual);
-        let [batch, length, _] = inputs[0].shape().dims();
-        let inner = [before.len()].into();
-        (tensor(out, [batch, length, second.output()].into()), tensor(before, inner))
+        let (out, inner) = feed_forward::forward(values(&inputs[0]), first, second, self.activation, residual);
+        let mut shape = inputs[0].shape().to_vec();
+        if let Some(width) = shape.last_mut() {
+            *width = second.output();
+        }
+        let inner_shape = [inner.len()].into();
+        (tensor(out, shape.into()), tensor(inner, inner_shape))
     }
 
     fn backward(
         &self,
         inputs: &[FlexTensor],
-        before: &FlexTensor,
+        inner: &FlexTensor,
         gradient: &FlexTensor,
         needed: &[bool],
     ) -> Vec<Option<FlexTensor>> {
         let (first, second) = (linear(&inputs[1], &inputs[2]), linear(&inputs[3], &inputs[4]));
         let x = values(&inputs[0]);
-        let of = mlp::backward(x, values(before), first, second, self.activation, values(gradient), needed[0]);
+        let gradients =
+            feed_forward::backward(x, values(inner), first, second, self.activation, values(gradient), needed[0]);
         vec![
-            of.x.and_then(|x| like(&inputs[0], x)),
-            like(&inputs[1], of.first_weight),
-            like(&inputs[2], of.first_bias),
-            like(&inputs[3], of.second_weight),
-            like(&inputs[4], of.second_bias),
+            gradients.x.and_then(|x| like(&inputs[0], x)),
+            like(&inputs[1], gradients.first_weight),
+            like(&inputs[2], gradients.first_bias),
+            like(&inputs[3], gradients.second_weight),
+            like(&inputs[4], gradients.second_bias),
             Some(gradient.clone()),
         ]
     }
@@ -93,7 +98,7 @@ pub(crate) struct DropoutAddNorm {
 }
 
 impl Layer for DropoutAddNorm {
-    /// The sum.
+    /// The sum before the norm.
     type Saved = FlexTensor;
 
     fn forward(&self, inputs: &[FlexTensor]) -> (FlexTensor, FlexTensor) {
@@ -111,13 +116,13 @@ impl Layer for DropoutAddNorm {
         _: &[bool],
     ) -> Vec<Option<FlexTensor>> {
         let norm = norm::Norm { gamma: values(&inputs[2]), beta: values(&inputs[3]), epsilon: self.epsilon };
-        let (of_sum, gamma, beta) = norm.backward(values(sum), values(gradient));
+        let (sum_gradient, gamma, beta) = norm.backward(values(sum), values(gradient));
         let width = norm.gamma.len();
-        let of_sum = tensor(of_sum, inputs[0].shape());
-        let of_x = match self.dropout.is_active() {
-            true => like(&inputs[0], norm::dropped(values(&of_sum), width, self.dropout)),
-            false => Some(of_sum.clone()),
+        let sum_gradient = tensor(sum_gradient, inputs[0].shape());
+        let x_gradient = match self.dropout.is_active() {
+            true => like(&inputs[0], norm::dropped(values(&sum_gradient), width, self.dropout)),
+            false => Some(sum_gradient.clone()),
         };
-        vec![of_x, Some(of_sum), like(&inputs[2], gamma), like(&inputs[3], beta)]
+        vec![x_gradient, Some(sum_gradient), like(&inputs[2], gamma), like(&inputs[3], beta)]
     }
 }

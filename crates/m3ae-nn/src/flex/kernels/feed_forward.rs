@@ -1,6 +1,7 @@
 //! The feed-forward part of a transformer layer: `w_2 · activation(w_1 · x + b_1) + b_2 (+ residual)`.
 
-use super::{Activation, Mat, add_to_rows, by_rows, column_sums, piece, products, rows};
+use super::{Mat, add_to_rows, by_rows, column_sums, piece, products, rows};
+use crate::Activation;
 
 /// A linear layer's parameters.
 #[derive(Clone, Copy)]
@@ -82,15 +83,15 @@ pub(crate) fn backward(
     let after = activated(before, inner, activation);
     let second_weight = second.weight_gradient(Mat::dense(&after, inner), Mat::dense(gradient, second.output()));
     drop(after);
-    let mut of_inner = second.input_gradient(gradient);
-    by_rows(&mut of_inner, inner, |row, rows| {
+    let mut inner_gradient = second.input_gradient(gradient);
+    by_rows(&mut inner_gradient, inner, |row, rows| {
         activation.scale_by_slope(piece(before, inner, row, rows.len()), rows);
     });
     Gradients {
-        first_weight: first.weight_gradient(Mat::dense(x, first.input()), Mat::dense(&of_inner, inner)),
-        first_bias: column_sums(&of_inner, inner),
+        first_weight: first.weight_gradient(Mat::dense(x, first.input()), Mat::dense(&inner_gradient, inner)),
+        first_bias: column_sums(&inner_gradient, inner),
         second_weight,
         second_bias: column_sums(gradient, second.output()),
-        x: needs_x.then(|| first.input_gradient(&of_inner)),
+        x: needs_x.then(|| first.input_gradient(&inner_gradient)),
     }
 }

@@ -49,8 +49,7 @@ fn erf_and_bell(x: f32) -> (f32, f32) {
     ((1.0 - p * t * bell).copysign(x), bell)
 }
 
-/// QuickGELU's slope.
-pub(crate) const QUICK: f32 = 1.702;
+const QUICK: f32 = Activation::QUICK_GELU_SLOPE as f32;
 
 impl Activation {
     #[inline(always)]
