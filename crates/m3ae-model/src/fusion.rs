@@ -9,14 +9,14 @@ use std::ops::Range;
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::tanh;
+use m3ae_nn::{Precision, linear};
 
 use request::narrow;
 pub use request::{FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Wanted};
 
 use crate::config::FusionConfig;
 use crate::init::Init;
-use crate::precision::dense;
-use crate::text::{BertLayer, BertLayerSizes, Context, LayerOutput};
+use crate::text::{BertLayer, BertLayerSizes, Context, LayerOptions, LayerOutput};
 
 /// The epsilon of the fusion's layer norms (spec 1.4).
 pub(crate) const FUSION_EPSILON: f64 = 1e-12;
@@ -34,8 +34,8 @@ impl Pooler {
     }
 
     /// `[B, L, D]` -> `[B, D]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<2> {
-        tanh(dense(&self.dense, x.narrow(1, 0, 1).squeeze_dim::<2>(1)))
+    pub fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<2> {
+        tanh(linear(x.narrow(1, 0, 1).squeeze_dim::<2>(1), &self.dense, precision))
     }
 }
 
@@ -114,6 +114,8 @@ pub(crate) struct CoAttention<'a> {
     pub vision_pooler: &'a Pooler,
     /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; spec 1.2).
     pub class_token: bool,
+    /// Of matrix products.
+    pub precision: Precision,
 }
 
 impl CoAttention<'_> {
@@ -132,12 +134,11 @@ impl CoAttention<'_> {
         let mut attention = Vec::new();
         let mut input = input;
         for layer in layers.clone().take(before) {
-            input = match request.attention {
-                true => with_maps(layer, input, &mut attention),
-                false => forward(layer, input),
-            };
+            let maps;
+            (input, maps) = self.forward(layer, input, request.attention);
+            attention.extend(maps);
         }
-        let last = LastLayer(layers.clone().take(depth).nth(before));
+        let last = LastLayer { layer: layers.clone().take(depth).nth(before), precision: self.precision };
 
         let text = request.text.give(batch, |pairs| last.text(input.rows(&pairs)));
         let image = request.image.give(batch, |pairs| last.image(input.rows(&pairs)));
@@ -155,73 +156,88 @@ impl CoAttention<'_> {
 
     /// concat(pooled text, pooled image): text tokens `[B, L, D]` and image tokens `[B, 1+K, D]` -> `[B, 2D]`.
     fn pool(&self, text: Tensor<3>, image: Tensor<3>) -> Tensor<2> {
-        let text = self.language_pooler.forward(text);
+        let text = self.language_pooler.forward(text, self.precision);
         let image = if self.class_token { image } else { image.mean_dim(1) };
-        Tensor::cat(vec![text, self.vision_pooler.forward(image)], 1)
+        Tensor::cat(vec![text, self.vision_pooler.forward(image, self.precision)], 1)
+    }
+
+    /// All tokens through a layer, with the attention's maps if they are asked for.
+    fn forward(
+        &self,
+        (language, vision): Layer<'_>,
+        input: FusionInput,
+        need_weights: bool,
+    ) -> (FusionInput, Option<CoAttentionMaps>) {
+        let FusionInput { text: FusionText { tokens, bias }, image } = input;
+        let options = LayerOptions { need_weights, precision: self.precision, ..LayerOptions::default() };
+        let for_text = LayerOptions {
+            bias: Some(bias.clone()),
+            context: Some(Context { hidden: image.clone(), bias: None }),
+            ..options.clone()
+        };
+        let for_image =
+            LayerOptions { context: Some(Context { hidden: tokens.clone(), bias: Some(bias.clone()) }), ..options };
+        let (text, image) = (language.forward(tokens, for_text), vision.forward(image, for_image));
+        let next = FusionInput { text: FusionText { tokens: text.hidden.clone(), bias }, image: image.hidden.clone() };
+        (next, CoAttentionMaps::new(text, image))
     }
 }
 
 /// The same layer of the text and the image stack.
 type Layer<'a> = (&'a BertLayer, &'a BertLayer);
 
-/// All tokens through a layer.
-fn forward((language, vision): Layer<'_>, input: FusionInput) -> FusionInput {
-    let FusionInput { text: FusionText { tokens, bias }, image } = input;
-    let image_context = Context { hidden: image.clone(), bias: None };
-    let text_context = Context { hidden: tokens.clone(), bias: Some(bias.clone()) };
-    let tokens = language.forward(tokens, Some(bias.clone()), Some(image_context));
-    let image = vision.forward(image, None, Some(text_context));
-    FusionInput { text: FusionText { tokens, bias }, image }
-}
-
-/// As [`forward`], with the attention's maps.
-fn with_maps((language, vision): Layer<'_>, input: FusionInput, maps: &mut Vec<CoAttentionMaps>) -> FusionInput {
-    let FusionInput { text: FusionText { tokens, bias }, image } = input;
-    let image_context = Context { hidden: image.clone(), bias: None };
-    let text_context = Context { hidden: tokens.clone(), bias: Some(bias.clone()) };
-    let text = language.forward_with_maps(tokens, Some(bias.clone()), Some(image_context));
-    let image = vision.forward_with_maps(image, None, Some(text_context));
-    let (tokens, image_tokens) = (text.hidden.clone(), image.hidden.clone());
-    maps.push(CoAttentionMaps::new(text, image));
-    FusionInput { text: FusionText { tokens, bias }, image: image_tokens }
-}
-
 /// The last layer that is asked for; without one, the states before it are the result.
-struct LastLayer<'a>(Option<Layer<'a>>);
+struct LastLayer<'a> {
+    layer: Option<Layer<'a>>,
+    precision: Precision,
+}
 
 impl LastLayer<'_> {
     /// Text tokens, `[B, L, D]`.
-    fn text(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
-        let Some((language, _)) = self.0 else { return text.tokens };
-        language.forward(text.tokens, Some(text.bias), Some(Context { hidden: image, bias: None }))
+    fn text(&self, input: FusionInput) -> Tensor<3> {
+        self.text_tokens(input, false)
     }
 
-    /// The first text token, `[B, 1, D]`, for which the others are keys and values only.
-    fn first_text(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
-        let Some((language, _)) = self.0 else { return text.tokens };
-        language.forward_first(text.tokens, Some(text.bias), Some(Context { hidden: image, bias: None }))
+    /// The first text token, `[B, 1, D]`.
+    fn first_text(&self, input: FusionInput) -> Tensor<3> {
+        self.text_tokens(input, true)
+    }
+
+    fn text_tokens(&self, FusionInput { text, image }: FusionInput, first_only: bool) -> Tensor<3> {
+        let Some((language, _)) = self.layer else { return text.tokens };
+        let context = Some(Context { hidden: image, bias: None });
+        language.forward(text.tokens, self.options(Some(text.bias), context, first_only)).hidden
     }
 
     /// Image tokens, `[B, 1+K, D]`.
-    fn image(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
-        let Some((_, vision)) = self.0 else { return image };
-        vision.forward(image, None, Some(Context { hidden: text.tokens, bias: Some(text.bias) }))
+    fn image(&self, input: FusionInput) -> Tensor<3> {
+        self.image_tokens(input, false)
     }
 
     /// The class token, `[B, 1, D]`.
-    fn first_image(&self, FusionInput { text, image }: FusionInput) -> Tensor<3> {
-        let Some((_, vision)) = self.0 else { return image };
-        vision.forward_first(image, None, Some(Context { hidden: text.tokens, bias: Some(text.bias) }))
+    fn first_image(&self, input: FusionInput) -> Tensor<3> {
+        self.image_tokens(input, true)
+    }
+
+    fn image_tokens(&self, FusionInput { text, image }: FusionInput, first_only: bool) -> Tensor<3> {
+        let Some((_, vision)) = self.layer else { return image };
+        let context = Some(Context { hidden: text.tokens, bias: Some(text.bias) });
+        vision.forward(image, self.options(None, context, first_only)).hidden
+    }
+
+    fn options(&self, bias: Option<Tensor<4>>, context: Option<Context>, first_only: bool) -> LayerOptions {
+        LayerOptions { bias, context, first_only, need_weights: false, precision: self.precision }
     }
 }
 
 impl CoAttentionMaps {
-    fn new(text: LayerOutput, image: LayerOutput) -> Self {
-        Self {
-            text_self: text.self_attention,
+    /// `None` if the layers were not asked for them.
+    fn new(text: LayerOutput, image: LayerOutput) -> Option<Self> {
+        Some(Self {
+            text_self: text.self_attention?,
             text_to_image: text.cross_attention,
-            image_self: image.self_attention,
+            image_self: image.self_attention?,
             image_to_text: image.cross_attention,
-        }
+        })
     }
 }

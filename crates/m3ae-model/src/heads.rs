@@ -4,11 +4,11 @@ use burn::module::Param;
 use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
+use m3ae_nn::{Precision, linear};
 
 use crate::fusion::FUSION_EPSILON;
 use crate::init::Init;
 use crate::layers::{LayerNorm, NORM_EPSILON};
-use crate::precision::dense;
 
 /// dense -> GELU -> layer norm.
 #[derive(Module, Debug)]
@@ -43,9 +43,9 @@ impl MlmHead {
     }
 
     /// `[rows, D]` -> `[rows, V]`. Rows may be all tokens or only those whose prediction matters.
-    pub fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
-        let x = self.transform.layer_norm.forward(gelu(dense(&self.transform.dense, tokens)));
-        dense(&self.decoder, x) + self.bias.val().unsqueeze::<2>()
+    pub fn forward(&self, tokens: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let x = gelu(linear(tokens, &self.transform.dense, precision));
+        linear(self.transform.layer_norm.forward(x), &self.decoder, precision) + self.bias.val().unsqueeze::<2>()
     }
 }
 
@@ -62,8 +62,8 @@ impl ItmHead {
     }
 
     /// `[B, 2D]` -> `[B, 2]`.
-    pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
-        dense(&self.fc, cls)
+    pub fn forward(&self, cls: Tensor<2>, precision: Precision) -> Tensor<2> {
+        linear(cls, &self.fc, precision)
     }
 }
 
@@ -88,7 +88,8 @@ impl ClassifierHead {
     }
 
     /// `[B, 2D]` -> `[B, classes]`.
-    pub fn forward(&self, cls: Tensor<2>) -> Tensor<2> {
-        dense(&self.classifier, gelu(self.norm.forward(dense(&self.dense, cls))))
+    pub fn forward(&self, cls: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let x = gelu(self.norm.forward(linear(cls, &self.dense, precision)));
+        linear(x, &self.classifier, precision)
     }
 }

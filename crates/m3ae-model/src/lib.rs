@@ -33,7 +33,6 @@ mod inputs;
 mod layers;
 mod m3ae;
 mod mim;
-mod precision;
 mod swin;
 mod text;
 mod vision;
@@ -51,14 +50,14 @@ pub use heads::{ClassifierHead, ItmHead, MlmHead, MlmTransform};
 pub use inputs::{Texts, VisiblePatches, images, padding_bias};
 pub use layers::LayerNorm;
 pub use m3ae::M3ae;
+pub use m3ae_nn::Precision;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
-pub use precision::{Precision, with_precision};
 pub use swin::{
     PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage, WindowAttention,
 };
 pub use text::{
-    BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOutput, TextEmbeddings,
-    TextEncoder, TextEncoding, TextLayers,
+    BertAttention, BertIntermediate, BertLayer, BertOutput, BertSelfAttention, Context, LayerOptions, LayerOutput,
+    TextEmbeddings, TextEncoder, TextEncoding, TextLayers,
 };
 pub use vision::{ClipAttention, ClipBlock, ClipEncoder, ClipMlp, ClipTransformer, ClipVisual, PatchConv};
 pub use vision_encoder::{ImageEncoding, VisionEncoder};

@@ -2,6 +2,7 @@
 
 use burn::nn::{Embedding, Linear};
 use burn::prelude::*;
+use m3ae_nn::{Precision, linear};
 
 use crate::config::{M3aeConfig, VisionConfig};
 use crate::error::{ConfigError, MaskingUnsupported};
@@ -10,7 +11,6 @@ use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::init::{INIT_STD, Init, draw_matrices};
 use crate::inputs::{Texts, padding_bias};
 use crate::mim::MimHead;
-use crate::precision::dense;
 use crate::text::{BertLayer, TextEncoder};
 use crate::vision_encoder::VisionEncoder;
 
@@ -50,6 +50,8 @@ pub struct M3ae {
     mim_layer: usize,
     patch_size: usize,
     norm_pix_loss: bool,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl M3aeConfig {
@@ -87,6 +89,7 @@ impl M3aeConfig {
             mim_layer: self.mim.layer.unwrap_or(self.fusion.layers),
             patch_size: self.vision.patch_size(),
             norm_pix_loss: self.mim.norm_pix_loss,
+            precision: Precision::F32,
         };
         if self.initializer_range != INIT_STD {
             draw_matrices(&model);
@@ -96,14 +99,26 @@ impl M3aeConfig {
 }
 
 impl M3ae {
+    /// The same model with this precision of matrix products; a new or loaded model has float32. Weights stay float32.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The precision of matrix products, for the heads.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Encodes texts `[B, L]` -> `[B, L, text width]`.
     pub fn encode_text(&self, texts: Texts) -> Tensor<3> {
-        self.language_encoder.forward(texts.ids, texts.mask).last()
+        self.language_encoder.forward(texts.ids, texts.mask, self.precision).last()
     }
 
     /// Encodes whole images `[B, 3, S, S]` -> `[B, 1+N, image width]`; Swin, without a class token, gives `[B, n, image width]`.
     pub fn encode_image(&self, image: Tensor<4>) -> Tensor<3> {
-        self.vision_encoder.forward(image).features
+        self.vision_encoder.forward(image, self.precision).features
     }
 
     /// Encodes only the patches `ids_keep` `[B, K]` of images `[B, 3, S, S]` -> `[B, 1+K, image width]`.
@@ -111,17 +126,17 @@ impl M3ae {
     /// # Errors
     /// The vision encoder is Swin, which cannot leave patches out.
     pub fn encode_visible(&self, image: Tensor<4>, ids_keep: Tensor<2, Int>) -> Result<Tensor<3>, MaskingUnsupported> {
-        Ok(self.vision_encoder.forward_visible(image, ids_keep)?.features)
+        Ok(self.vision_encoder.forward_visible(image, ids_keep, self.precision)?.features)
     }
 
     /// Text encoding into the fusion's space: projection, plus modality type 0. `[B, L, text width]` -> `[B, L, D]`.
     pub fn project_text(&self, text: Tensor<3>) -> Tensor<3> {
-        dense(&self.multi_modal_language_proj, text) + self.modality_type(0)
+        linear(text, &self.multi_modal_language_proj, self.precision) + self.modality_type(0)
     }
 
     /// Image encoding into the fusion's space: projection, plus modality type 1. `[B, 1+K, image width]` -> `[B, 1+K, D]`.
     pub fn project_image(&self, image: Tensor<3>) -> Tensor<3> {
-        dense(&self.multi_modal_vision_proj, image) + self.modality_type(1)
+        linear(image, &self.multi_modal_vision_proj, self.precision) + self.modality_type(1)
     }
 
     /// Texts for the fusion: encoded and projected.
@@ -156,6 +171,7 @@ impl M3ae {
             language_pooler: &self.multi_modal_language_pooler,
             vision_pooler: &self.multi_modal_vision_pooler,
             class_token: self.vision_encoder.clip().is_some(),
+            precision: self.precision,
         };
         stacks.fuse(input, request)
     }
@@ -224,7 +240,7 @@ mod tests {
         assert_eq!(output.image.dims(), [2, 17, 24]);
         assert_eq!(output.pooled.dims(), [2, 48]);
         assert!(output.attention.is_empty());
-        assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled).dims(), [2, 7]);
+        assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled, Precision::F32).dims(), [2, 7]);
     }
 
     #[test]

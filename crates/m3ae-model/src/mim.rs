@@ -4,11 +4,11 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use m3ae_nn::{Precision, linear};
 
 use crate::config::MimConfig;
 use crate::init::Init;
 use crate::layers::{LayerNorm, NORM_EPSILON, take_rows};
-use crate::precision::dense;
 use crate::vision::{BlockInit, ClipTransformer};
 
 /// Added to the patch variance before the square root (spec 2).
@@ -131,8 +131,8 @@ impl MimConfig {
 
 impl MimHead {
     /// `[B, 1+K, D]` and `ids_restore` `[B, N]` -> predicted patches `[B, N, P·P·3]`.
-    pub fn forward(&self, image_state: Tensor<3>, ids_restore: Tensor<2, Int>) -> Tensor<3> {
-        let x = dense(&self.decoder_embed, image_state); // [B, 1+K, d]
+    pub fn forward(&self, image_state: Tensor<3>, ids_restore: Tensor<2, Int>, precision: Precision) -> Tensor<3> {
+        let x = linear(image_state, &self.decoder_embed, precision); // [B, 1+K, d]
         let [batch, visible, width] = x.dims();
         let [_, patches] = ids_restore.dims();
         let removed = patches + 1 - visible;
@@ -141,8 +141,8 @@ impl MimHead {
         let masks = self.mask_token.val().expand([batch, removed, width]);
         let all = take_rows(Tensor::cat(vec![kept, masks], 1), ids_restore); // [B, N, d], in image order
         let x = Tensor::cat(vec![class, all], 1) + self.decoder_pos_embed.val();
-        let x = self.decoder_norm.forward(self.decoder.forward(x));
-        dense(&self.decoder_pred, x.narrow(1, 1, patches))
+        let x = self.decoder_norm.forward(self.decoder.forward(x, precision));
+        linear(x.narrow(1, 1, patches), &self.decoder_pred, precision)
     }
 }
 

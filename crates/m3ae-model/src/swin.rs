@@ -17,6 +17,7 @@ mod tests;
 mod window;
 
 use burn::prelude::*;
+use m3ae_nn::Precision;
 
 pub use block::{SwinBlock, SwinMlp, SwinStage};
 pub use merge::PatchMerging;
@@ -78,14 +79,14 @@ impl SwinConfig {
 
 impl SwinEncoder {
     /// Encodes images `[B, 3, S, S]`, S being the configuration's `image_size`.
-    pub fn forward(&self, image: Tensor<4>) -> SwinEncoding {
+    pub fn forward(&self, image: Tensor<4>, precision: Precision) -> SwinEncoding {
         let patch_embed = self.patch_embed.norm.forward(self.patch_embed.proj.forward(image)); // [B, (S/P)², D]
         let [batch, tokens, width] = patch_embed.dims();
         let grid = tokens.isqrt();
         let mut x = patch_embed.clone().reshape([batch, grid, grid, width]);
         let mut stages = Vec::with_capacity(self.layers.len());
         for stage in &self.layers {
-            let output = stage.forward(x);
+            let output = stage.forward(x, precision);
             stages.push(flatten_grid(output.state));
             x = output.next;
         }

@@ -2,13 +2,14 @@
 
 use burn::nn::{Dropout, DropoutConfig, Embedding, Linear};
 use burn::prelude::*;
-use burn::tensor::activation::gelu;
+use m3ae_nn::{
+    Activation, AttentionOptions, AttentionWeights, FeedForwardWeights, Precision, Projections, attention, feed_forward,
+};
 
 use crate::config::{TextConfig, TextFamily};
 use crate::init::Init;
 use crate::inputs::padding_bias;
-use crate::layers::{Attended, LayerNorm, attend, for_kernels, merge_heads, probability, split_heads};
-use crate::precision::dense;
+use crate::layers::{LayerNorm, active_probability};
 
 /// Query, key and value projections.
 #[derive(Module, Debug)]
@@ -34,12 +35,8 @@ pub struct BertOutput {
 }
 
 impl BertOutput {
-    fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        self.close(dense(&self.dense, x), residual)
-    }
-
-    /// Dropout, residual and norm after the product.
-    fn close(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+    /// LN(residual + dropout(x)): what follows the product.
+    fn add_norm(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
         self.layer_norm.after_residual(x, residual, &self.dropout)
     }
 }
@@ -54,46 +51,22 @@ pub struct BertAttention {
 }
 
 impl BertAttention {
-    /// `x` `[B, Lq, D]` reads `context` `[B, Lk, D]`, or itself.
-    fn forward(&self, x: Tensor<3>, context: Option<Tensor<3>>, bias: Option<Tensor<4>>) -> Tensor<3> {
-        match self.by_kernels(&x, context.clone(), bias.clone()) {
-            Some(attended) => self.output.close(attended, x),
-            None => self.forward_with_map(x.clone(), context.unwrap_or(x), bias).0,
-        }
-    }
-
-    /// The kernels' form, up to the output projection.
-    fn by_kernels(&self, x: &Tensor<3>, context: Option<Tensor<3>>, bias: Option<Tensor<4>>) -> Option<Tensor<3>> {
-        let attention = &self.self_;
-        let projections = m3ae_nn::Projections::Separate {
-            query: for_kernels(&attention.query)?,
-            key: for_kernels(&attention.key)?,
-            value: for_kernels(&attention.value)?,
+    /// `x` `[B, Lq, D]` reads `context` `[B, Lk, D]`, or itself: the new state `[B, Lq, D]`, and the attention's probabilities
+    /// `[B, heads, Lq, Lk]` if they are asked for.
+    fn forward(&self, x: Tensor<3>, options: AttentionOptions) -> (Tensor<3>, Option<Tensor<4>>) {
+        let projections = &self.self_;
+        let weights = AttentionWeights {
+            heads: projections.heads,
+            projections: Projections::Separate {
+                query: (&projections.query).into(),
+                key: (&projections.key).into(),
+                value: (&projections.value).into(),
+            },
+            output: (&self.output.dense).into(),
         };
-        let attention = m3ae_nn::Attention {
-            projections,
-            output: for_kernels(&self.output.dense)?,
-            heads: attention.heads,
-            context,
-            bias,
-            dropout: probability(&attention.dropout, &x.device()),
-            residual: None,
-        };
-        m3ae_nn::attention(x, attention)
-    }
-
-    /// As [`forward`](Self::forward), and the probabilities, `[B, heads, Lq, Lk]`.
-    fn forward_with_map(&self, x: Tensor<3>, context: Tensor<3>, bias: Option<Tensor<4>>) -> (Tensor<3>, Tensor<4>) {
-        let attention = &self.self_;
-        let heads = |x| split_heads(x, attention.heads);
-        let Attended { context, probabilities } = attend(
-            heads(dense(&attention.query, x.clone())),
-            heads(dense(&attention.key, context.clone())),
-            heads(dense(&attention.value, context)),
-            bias,
-            Some(&attention.dropout),
-        );
-        (self.output.forward(merge_heads(context), x), probabilities)
+        let dropout = active_probability(&projections.dropout, &x.device());
+        let attended = attention(x.clone(), weights, AttentionOptions { dropout, ..options });
+        (self.output.add_norm(attended.hidden, x), attended.weights)
     }
 }
 
@@ -162,15 +135,19 @@ pub struct BertLayer {
     pub output: BertOutput,
 }
 
-/// What one layer gives with its attention.
-#[derive(Debug, Clone)]
-pub struct LayerOutput {
-    /// `[B, L, D]`
-    pub hidden: Tensor<3>,
-    /// Self-attention probabilities, `[B, heads, L, L]`.
-    pub self_attention: Tensor<4>,
-    /// Cross-attention probabilities, `[B, heads, L, Lk]`.
-    pub cross_attention: Option<Tensor<4>>,
+/// What a layer reads beside its tokens, and what it gives. The default: every token reads every token of its own text or image.
+#[derive(Debug, Clone, Default)]
+pub struct LayerOptions {
+    /// Padding bias of the tokens, `[B, 1, 1, L]`; `None` if all may be read.
+    pub bias: Option<Tensor<4>>,
+    /// The other modality. A layer without cross-attention ignores it; one with cross-attention skips that part without it.
+    pub context: Option<Context>,
+    /// Gives the state of the first token only, for which the others are keys and values: less work.
+    pub first_only: bool,
+    /// Whether to give the attention's probabilities.
+    pub need_weights: bool,
+    /// Of matrix products.
+    pub precision: Precision,
 }
 
 /// The other modality, as a cross-attention reads it.
@@ -178,64 +155,44 @@ pub struct LayerOutput {
 pub struct Context {
     /// `[B, Lk, D]`
     pub hidden: Tensor<3>,
-    /// Padding bias `[B, 1, 1, Lk]`; `None` where nothing is hidden.
+    /// Padding bias `[B, 1, 1, Lk]`; `None` if all may be read.
     pub bias: Option<Tensor<4>>,
 }
 
-impl BertLayer {
-    /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)).
-    /// A layer without cross-attention ignores `context`, one with it and no context skips that part.
-    pub fn forward(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
-        self.forward_queries(hidden, None, bias, context)
-    }
+/// The result of a layer.
+#[derive(Debug, Clone)]
+pub struct LayerOutput {
+    /// `[B, L, D]`, or `[B, 1, D]` of the first token only.
+    pub hidden: Tensor<3>,
+    /// Self-attention probabilities, `[B, heads, L, L]`, if they were asked for.
+    pub self_attention: Option<Tensor<4>>,
+    /// Cross-attention probabilities, `[B, heads, L, Lk]`, if they were asked for and there is cross-attention.
+    pub cross_attention: Option<Tensor<4>>,
+}
 
-    /// As [`forward`](Self::forward), with the attention's probabilities.
-    pub fn forward_with_maps(
-        &self,
-        hidden: Tensor<3>,
-        bias: Option<Tensor<4>>,
-        context: Option<Context>,
-    ) -> LayerOutput {
-        let (mut x, self_attention) = self.attention.forward_with_map(hidden.clone(), hidden, bias);
+impl BertLayer {
+    /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)), for `hidden` `[B, L, D]`.
+    pub fn forward(&self, hidden: Tensor<3>, options: LayerOptions) -> LayerOutput {
+        let LayerOptions { bias, context, first_only, need_weights, precision } = options;
+        let reads = |context, bias| AttentionOptions { context, bias, need_weights, precision, ..Default::default() };
+        let (queries, keys) = match first_only {
+            true => (hidden.clone().narrow(1, 0, 1), Some(hidden)),
+            false => (hidden, None),
+        };
+        let (mut x, self_attention) = self.attention.forward(queries, reads(keys, bias));
         let mut cross_attention = None;
         if let (Some(cross), Some(context)) = (&self.crossattention, context) {
-            let (c, probabilities) = cross.forward_with_map(x, context.hidden, context.bias);
-            (x, cross_attention) = (c, Some(probabilities));
+            (x, cross_attention) = cross.forward(x, reads(Some(context.hidden), context.bias));
         }
-        LayerOutput { hidden: self.feed_forward(x), self_attention, cross_attention }
-    }
-
-    /// The first token's part of [`forward`](Self::forward), `[B, 1, D]`, for which the other tokens are keys and values only.
-    pub fn forward_first(&self, hidden: Tensor<3>, bias: Option<Tensor<4>>, context: Option<Context>) -> Tensor<3> {
-        let first = hidden.clone().narrow(1, 0, 1);
-        self.forward_queries(first, Some(hidden), bias, context)
-    }
-
-    /// `queries` read `hidden`, or themselves.
-    fn forward_queries(
-        &self,
-        queries: Tensor<3>,
-        hidden: Option<Tensor<3>>,
-        bias: Option<Tensor<4>>,
-        context: Option<Context>,
-    ) -> Tensor<3> {
-        let mut x = self.attention.forward(queries, hidden, bias);
-        if let (Some(cross), Some(context)) = (&self.crossattention, context) {
-            x = cross.forward(x, Some(context.hidden), context.bias);
-        }
-        self.feed_forward(x)
+        LayerOutput { hidden: self.feed_forward(x, precision), self_attention, cross_attention }
     }
 
     /// LN(x + W2·GELU(W1·x)).
-    fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let (first, second) = (&self.intermediate.dense, &self.output.dense);
-        let by_kernels = for_kernels(first)
-            .zip(for_kernels(second))
-            .and_then(|layers| m3ae_nn::mlp(&x, layers, m3ae_nn::Activation::Gelu, None));
-        match by_kernels {
-            Some(inner) => self.output.close(inner, x),
-            None => self.output.forward(gelu(dense(first, x.clone())), x),
-        }
+    fn feed_forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
+        let weights =
+            FeedForwardWeights { first: (&self.intermediate.dense).into(), second: (&self.output.dense).into() };
+        let inner = feed_forward(x.clone(), weights, Activation::Gelu, None, precision);
+        self.output.add_norm(inner, x)
     }
 }
 
@@ -322,7 +279,7 @@ impl TextConfig {
 
 impl TextEncoder {
     /// Encodes token ids `[B, L]` with their mask `[B, L]` (1 = token, 0 = padding).
-    pub fn forward(&self, ids: Tensor<2, Int>, mask: Tensor<2, Int>) -> TextEncoding {
+    pub fn forward(&self, ids: Tensor<2, Int>, mask: Tensor<2, Int>, precision: Precision) -> TextEncoding {
         let embeddings = &self.embeddings;
         let word = embeddings.word_embeddings.forward(ids.clone()); // [B, L, D]
         let position = embeddings.position_embeddings.forward(self.position_ids(ids));
@@ -333,7 +290,8 @@ impl TextEncoder {
         let mut encoding = TextEncoding { embeddings: x.clone(), layers: Vec::with_capacity(self.encoder.layer.len()) };
         let mut hidden = x;
         for layer in &self.encoder.layer {
-            hidden = layer.forward(hidden, Some(bias.clone()), None);
+            let options = LayerOptions { bias: Some(bias.clone()), precision, ..LayerOptions::default() };
+            hidden = layer.forward(hidden, options).hidden;
             encoding.layers.push(hidden.clone());
         }
         encoding

@@ -3,11 +3,13 @@
 use burn::module::Param;
 use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
+use m3ae_nn::{
+    Activation, AttentionOptions, AttentionWeights, FeedForwardWeights, Precision, Projections, attention, feed_forward,
+};
 
 use crate::config::ClipVisionConfig;
 use crate::init::Init;
-use crate::layers::{LayerNorm, NORM_EPSILON, attend, for_kernels, merge_heads, quick_gelu, split_heads, take_rows};
-use crate::precision::dense;
+use crate::layers::{LayerNorm, NORM_EPSILON, take_rows};
 use crate::vision_encoder::ImageEncoding;
 
 /// Multi-head self-attention with one packed projection for queries, keys and values.
@@ -22,28 +24,14 @@ pub struct ClipAttention {
 
 impl ClipAttention {
     /// `residual + attention(x)`, both `[B, L, D]`.
-    fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        if let Some(attended) = self.by_kernels(&x, residual.clone()) {
-            return attended;
-        }
-        let [_, _, width] = x.dims();
-        let packed = dense(&self.in_proj, x); // [B, L, 3D]
-        let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads);
-        let attended = attend(part(0), part(1), part(2), None, None);
-        residual + dense(&self.out_proj, merge_heads(attended.context))
-    }
-
-    fn by_kernels(&self, x: &Tensor<3>, residual: Tensor<3>) -> Option<Tensor<3>> {
-        let attention = m3ae_nn::Attention {
-            projections: m3ae_nn::Projections::Packed(for_kernels(&self.in_proj)?),
-            output: for_kernels(&self.out_proj)?,
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>, precision: Precision) -> Tensor<3> {
+        let weights = AttentionWeights {
             heads: self.heads,
-            context: None,
-            bias: None,
-            dropout: 0.0,
-            residual: Some(residual),
+            projections: Projections::Packed((&self.in_proj).into()),
+            output: (&self.out_proj).into(),
         };
-        m3ae_nn::attention(x, attention)
+        let options = AttentionOptions { residual: Some(residual), precision, ..AttentionOptions::default() };
+        attention(x, weights, options).hidden
     }
 }
 
@@ -58,11 +46,9 @@ pub struct ClipMlp {
 
 impl ClipMlp {
     /// `residual + mlp(x)`, both `[B, L, D]`.
-    fn forward(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let layers = for_kernels(&self.c_fc).zip(for_kernels(&self.c_proj));
-        let by_kernels =
-            layers.and_then(|layers| m3ae_nn::mlp(&x, layers, m3ae_nn::Activation::QuickGelu, Some(residual.clone())));
-        by_kernels.unwrap_or_else(|| residual + dense(&self.c_proj, quick_gelu(dense(&self.c_fc, x))))
+    fn forward(&self, x: Tensor<3>, residual: Tensor<3>, precision: Precision) -> Tensor<3> {
+        let weights = FeedForwardWeights { first: (&self.c_fc).into(), second: (&self.c_proj).into() };
+        feed_forward(x, weights, Activation::QuickGelu, Some(residual), precision)
     }
 }
 
@@ -98,9 +84,9 @@ impl ClipBlock {
     }
 
     /// `[B, L, D]` -> `[B, L, D]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.attn.forward(self.ln_1.forward(x.clone()), x);
-        self.mlp.forward(self.ln_2.forward(x.clone()), x)
+    pub fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
+        let x = self.attn.forward(self.ln_1.forward(x.clone()), x, precision);
+        self.mlp.forward(self.ln_2.forward(x.clone()), x, precision)
     }
 }
 
@@ -155,8 +141,8 @@ impl ClipTransformer {
     }
 
     /// `[B, L, D]` -> `[B, L, D]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.resblocks.iter().fold(x, |x, block| block.forward(x))
+    pub fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
+        self.resblocks.iter().fold(x, |x, block| block.forward(x, precision))
     }
 }
 
@@ -247,9 +233,10 @@ impl ClipEncoder {
     ///
     /// - `image`: `[B, 3, S, S]`, normalised as CLIP's
     /// - `ids_keep`: `[B, K]`, the patches to keep, in the order in which they appear; `None` keeps all N
+    /// - `precision`: of matrix products
     ///
     /// Positions are added *before* patches are dropped, and the class token always stays (spec 2).
-    pub fn forward(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>) -> ImageEncoding {
+    pub fn forward(&self, image: Tensor<4>, ids_keep: Option<Tensor<2, Int>>, precision: Precision) -> ImageEncoding {
         let visual = &self.visual;
         let patches = visual.conv1.forward(image); // [B, N, D]
         let [batch, count, width] = patches.dims();
@@ -263,7 +250,7 @@ impl ClipEncoder {
                 Tensor::cat(vec![class, take_rows(placed.narrow(1, 1, count), ids)], 1) // [B, 1+K, D]
             }
         };
-        let x = visual.transformer.forward(visual.ln_pre.forward(visible_tokens.clone()));
+        let x = visual.transformer.forward(visual.ln_pre.forward(visible_tokens.clone()), precision);
         ImageEncoding { patch_embed, visible_tokens, features: visual.ln_post.forward(x) }
     }
 }

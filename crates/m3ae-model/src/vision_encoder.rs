@@ -2,6 +2,7 @@
 
 use burn::module::{Content, Devices, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
 use burn::prelude::*;
+use m3ae_nn::Precision;
 
 use crate::error::MaskingUnsupported;
 use crate::swin::SwinEncoder;
@@ -32,11 +33,11 @@ pub enum VisionEncoder {
 
 impl VisionEncoder {
     /// Encodes whole images `[B, 3, S, S]`, normalised as CLIP's.
-    pub fn forward(&self, image: Tensor<4>) -> ImageEncoding {
+    pub fn forward(&self, image: Tensor<4>, precision: Precision) -> ImageEncoding {
         match self {
-            Self::Clip(clip) => clip.forward(image, None),
+            Self::Clip(clip) => clip.forward(image, None, precision),
             Self::Swin(swin) => {
-                let encoding = swin.forward(image);
+                let encoding = swin.forward(image, precision);
                 ImageEncoding {
                     visible_tokens: encoding.patch_embed.clone(),
                     patch_embed: encoding.patch_embed,
@@ -55,9 +56,10 @@ impl VisionEncoder {
         &self,
         image: Tensor<4>,
         ids_keep: Tensor<2, Int>,
+        precision: Precision,
     ) -> Result<ImageEncoding, MaskingUnsupported> {
         match self {
-            Self::Clip(clip) => Ok(clip.forward(image, Some(ids_keep))),
+            Self::Clip(clip) => Ok(clip.forward(image, Some(ids_keep), precision)),
             Self::Swin(_) => Err(MaskingUnsupported),
         }
     }

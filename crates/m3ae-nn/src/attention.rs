@@ -172,14 +172,14 @@ fn columns(layer: &LinearWeights, first: usize, count: usize) -> LinearWeights {
     }
 }
 
-/// `[B, L, D]` -> `[B, heads, L, D / heads]`.
-fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+/// `[B, L, D]` -> `[B, heads, L, D / heads]`; `heads` divides D.
+pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, length, width] = x.dims();
     x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
 }
 
-/// `[B, heads, L, d]` -> `[B, L, heads · d]`.
-fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+/// The inverse of [`split_heads`]: `[B, heads, L, d]` -> `[B, L, heads · d]`.
+pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     let [batch, heads, length, width] = x.dims();
     x.swap_dims(1, 2).reshape([batch, length, heads * width])
 }

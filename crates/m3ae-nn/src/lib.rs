@@ -46,7 +46,8 @@ mod tests;
 
 pub use adamw::{AdamState, AdamWStep, adamw, square_sums};
 pub use attention::{
-    AttentionOptions, AttentionOutput, AttentionWeights, Projections, attention, scaled_dot_product_attention,
+    AttentionOptions, AttentionOutput, AttentionWeights, Projections, attention, merge_heads,
+    scaled_dot_product_attention, split_heads,
 };
 pub use feed_forward::{Activation, FeedForwardWeights, feed_forward};
 pub use linear::{LinearWeights, linear};

@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use m3ae_model::M3ae;
-use m3ae_nn::{AdamWStep, Moving};
+use m3ae_nn::{AdamState, AdamWStep, square_sums};
 use m3ae_weights::to_reference;
 
 pub(crate) use moments::{read_moments, write_moments};
@@ -163,24 +163,22 @@ impl AdamW {
         let AdamWConfig { weight_decay, beta_1, beta_2, epsilon, .. } = self.config;
         let group = Group::of(&name);
         let rate = self.config.rate(group.rate, factor);
-        let (moving, steps) = match self.moments.remove(&name) {
-            None => {
-                let (first, second) = (parameter.zeros_like(), parameter.zeros_like());
-                (Moving { parameter, first, second }, 1)
-            }
-            Some(Moments { first, second, steps }) => (Moving { parameter, first, second }, steps + 1),
+        let (first_moment, second_moment, steps) = match self.moments.remove(&name) {
+            None => (parameter.zeros_like(), parameter.zeros_like(), 1),
+            Some(Moments { first, second, steps }) => (first, second, steps + 1),
         };
+        let state = AdamState { parameter, first_moment, second_moment };
         let step = AdamWStep {
             beta_1,
             beta_2,
             epsilon,
-            rate: rate / (1.0 - beta_1.powi(steps)),
-            correction: 1.0 - beta_2.powi(steps),
-            kept: if group.decay { 1.0 - rate * weight_decay } else { 1.0 },
-            scale: scale.unwrap_or(1.0),
+            step_size: rate / (1.0 - beta_1.powi(steps)),
+            bias_correction_2: 1.0 - beta_2.powi(steps),
+            decay_factor: if group.decay { 1.0 - rate * weight_decay } else { 1.0 },
+            gradient_scale: scale.unwrap_or(1.0),
         };
-        let Moving { parameter, first, second } = m3ae_nn::adamw(moving, gradient, &step);
-        self.moments.insert(name, Moments { first, second, steps });
+        let AdamState { parameter, first_moment, second_moment } = m3ae_nn::adamw(state, gradient, &step);
+        self.moments.insert(name, Moments { first: first_moment, second: second_moment, steps });
         parameter
     }
 }
@@ -256,9 +254,9 @@ impl ModuleMapper for Step<'_> {
 /// The norm of each parameter's gradient, and of all together, by the reference's names.
 #[must_use]
 pub fn gradient_norms(model: &M3ae, gradients: &GradientsParams) -> GradientNorms {
-    let mut visitor = Norms { gradients, path: Path::default(), squares: Vec::new() };
+    let mut visitor = Flatten { gradients, path: Path::default(), names: Vec::new(), flat: Vec::new() };
     model.visit(&mut visitor);
-    let squares: BTreeMap<String, f64> = visitor.squares.into_iter().collect();
+    let squares: BTreeMap<String, f64> = visitor.names.into_iter().zip(square_sums(&visitor.flat)).collect();
     let total = squares.values().sum::<f64>().sqrt();
     GradientNorms { total, by_parameter: squares.into_iter().map(|(name, square)| (name, square.sqrt())).collect() }
 }
@@ -272,13 +270,15 @@ pub struct GradientNorms {
     pub by_parameter: BTreeMap<String, f64>,
 }
 
-struct Norms<'a> {
+/// Collects the gradients that there are, with the names of their parameters.
+struct Flatten<'a> {
     gradients: &'a GradientsParams,
     path: Path,
-    squares: Vec<(String, f64)>,
+    names: Vec<String>,
+    flat: Vec<Tensor<1>>,
 }
 
-impl ModuleVisitor for Norms<'_> {
+impl ModuleVisitor for Flatten<'_> {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.enter(name, container_type);
     }
@@ -289,9 +289,8 @@ impl ModuleVisitor for Norms<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let plain = |gradient: Tensor<D>| f64::from(gradient.square().sum().into_scalar::<f32>());
-            let square = m3ae_nn::square_sum(&gradient).unwrap_or_else(|| plain(gradient));
-            self.squares.push((self.path.reference_name(), square));
+            self.names.push(self.path.reference_name());
+            self.flat.push(gradient.reshape([-1]));
         }
     }
 }

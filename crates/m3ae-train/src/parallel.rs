@@ -19,7 +19,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
-use m3ae_model::{M3ae, Precision, with_precision};
+use m3ae_model::M3ae;
 
 use crate::error::TrainError;
 use crate::metrics::{NonFinite, Sums};
@@ -34,7 +34,6 @@ pub(crate) struct Work<'a> {
     pub batches: &'a [CaptionBatch],
     /// The number of the first batch since the run began.
     pub first: u64,
-    pub precision: Precision,
 }
 
 /// What a device brings.
@@ -116,7 +115,7 @@ impl Work<'_> {
         let (mut gradients, mut sums) = (GradientsAccumulator::new(), Sums::default());
         for (part, samples) in self.batches.iter().enumerate().skip(number).step_by(count) {
             let index = self.first + part as u64;
-            let measured = with_precision(self.precision, || self.task.step(model, samples, index, device))?;
+            let measured = self.task.step(model, samples, index, device)?;
             if let Err(problem) = sums.add(&measured)? {
                 return Ok(Share { gradients: GradientsParams::new(), problem: Some(problem), sums });
             }

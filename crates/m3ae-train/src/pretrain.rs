@@ -134,20 +134,21 @@ pub fn fuse(model: &M3ae, batch: &PretrainBatch, texts: FusionText, images: Imag
 /// # Errors
 /// The model lacks the head of an objective.
 pub fn predict(model: &M3ae, batch: &PretrainBatch, states: States) -> Result<PretrainOutput, MissingHead> {
-    let mut output = PretrainOutput::default();
+    let (mut output, precision) = (PretrainOutput::default(), model.precision());
     if let (Some(mlm), Some(tokens)) = (&batch.mlm, states.tokens) {
         let [size, length, width] = tokens.dims();
         // Only masked tokens meet the vocabulary.
         let masked = tokens.reshape([size * length, width]).select(0, mlm.positions.clone()); // [M, D]
-        let logits = required(model.mlm_head.as_ref(), "mlm")?.forward(masked); // [M, V]
+        let logits = required(model.mlm_head.as_ref(), "mlm")?.forward(masked, precision); // [M, V]
         output.mlm = Some(MlmOutput::from_predictions(logits, mlm));
     }
     if let (Some(mim), Some(state)) = (&batch.mim, states.patches) {
-        let patches = required(model.mim_head.as_ref(), "mim")?.forward(state, mim.ids_restore.clone()); // [B, N, P·P·3]
+        let head = required(model.mim_head.as_ref(), "mim")?;
+        let patches = head.forward(state, mim.ids_restore.clone(), precision); // [B, N, P·P·3]
         output.mim = Some(MimOutput::from_predictions(patches, model, &batch.image, mim));
     }
     if let (Some(itm), Some(pairs)) = (&batch.itm, states.pairs) {
-        let logits = required(model.itm_head.as_ref(), "itm")?.forward(pairs); // [B, 2]
+        let logits = required(model.itm_head.as_ref(), "itm")?.forward(pairs, precision); // [B, 2]
         output.itm = Some(ItmOutput::from_predictions(logits, itm));
     }
     Ok(output)

@@ -12,13 +12,13 @@ use burn::module::Module;
 use burn::prelude::*;
 use m3ae_data::{CaptionBatch, DataError, Loader};
 use m3ae_files::remove_folder;
-use m3ae_model::{M3ae, with_precision};
+use m3ae_model::{M3ae, Precision};
 use m3ae_random::{Key, Stream};
 use m3ae_weights::{Extras, export_folder, open_folder};
 
 use crate::checkpoint::{Best, Identity, Progress, Saver, Snapshot, Verified, Window, differences};
 use crate::error::TrainError;
-use crate::metrics::{Measured, Metrics, Sums};
+use crate::metrics::{Metrics, Sums};
 use crate::optim::{AdamW, gradient_norms, hollow};
 use crate::parallel::{Devices, Work};
 use crate::recipe::{RunConfig, Setup, draw_weights};
@@ -160,6 +160,7 @@ impl<'a> Run<'a> {
                 Progress::default()
             }
         };
+        let model = model.with_precision(config.train.precision);
         let start = Start {
             task: config.task.kind,
             parameters: model.num_params(),
@@ -255,7 +256,6 @@ impl<'a> Run<'a> {
             task: &*self.setup.task,
             batches: micro_batches,
             first: (step * self.config.train.accumulate) as u64,
-            precision: self.config.train.precision,
         };
         let gradients = work.gradients(&self.model, &self.devices, &mut self.progress.window.sums)?;
         let gradients = gradients.map_err(|problem| not_finite(step, problem.name, problem.value, micro_batches))?;
@@ -292,20 +292,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The task's step with the recipe's precision.
-    fn measure(
-        &self,
-        model: &M3ae,
-        samples: &CaptionBatch,
-        number: u64,
-        device: &Device,
-    ) -> Result<Measured, TrainError> {
-        with_precision(self.config.train.precision, || self.setup.task.step(model, samples, number, device))
-    }
-
     /// Evaluates the validation split; keeps the weights if they are the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let (step, model, device) = (self.progress.step, self.model.valid(), self.device.clone().inner());
+        let (step, device) = (self.progress.step, self.device.clone().inner());
+        // Pictures are made in float32.
+        let model = self.model.valid().with_precision(Precision::F32);
         let metrics = self.evaluate(&model, &self.setup.val, &mut |samples, folder| {
             self.setup.task.show(&model, samples, step, &device, folder.path())
         })?;
@@ -328,9 +319,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Metrics of a split without dropout, with draws that never change; `first` sees its first batch.
+    /// Metrics of a split without dropout, in the recipe's precision, with draws that never change; `first` sees its first batch.
     fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: FirstBatch<'_>) -> Result<Metrics, TrainError> {
         let device = self.device.clone().inner();
+        let model = model.clone().with_precision(self.config.train.precision);
         let mut sums = Sums::default();
         for (number, samples) in loader.epoch(0, 0).enumerate() {
             let samples = samples?;
@@ -339,7 +331,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             // What is not finite here shows in the metrics.
-            let _ = sums.add(&self.measure(model, &samples, number as u64, &device)?)?;
+            let _ = sums.add(&self.setup.task.step(&model, &samples, number as u64, &device)?)?;
             if number == 0 {
                 first(&samples, &self.folder)?;
             }

@@ -83,7 +83,7 @@ impl Model {
     /// The model has no such head, there is no such image, or a logit is not finite.
     pub fn vqa_logits(&self, images: &EncodedImages, pairs: &[(usize, Vec<u32>)]) -> Result<Vec<Vec<f32>>, ModelError> {
         let head = self.head("question-answering", self.network.vqa_head.as_ref())?;
-        self.in_batches(images, pairs, "answers' score", |cls| head.forward(cls))
+        self.in_batches(images, pairs, "answers' score", |cls| head.forward(cls, self.network.precision()))
     }
 
     /// The classification head's logits, as [`vqa_logits`](Self::vqa_logits).
@@ -96,7 +96,7 @@ impl Model {
         pairs: &[(usize, Vec<u32>)],
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let head = self.head("classification", self.network.cls_head.as_ref())?;
-        self.in_batches(images, pairs, "classes' score", |cls| head.forward(cls))
+        self.in_batches(images, pairs, "classes' score", |cls| head.forward(cls, self.network.precision()))
     }
 
     /// The model with these names for its question-answering head's classes.

@@ -120,7 +120,7 @@ impl Model {
     /// `[B, 2D]` -> the heads' outputs side by side: retrieval `[B, 1]` and matching `[B, 2]`, as far as they are there.
     pub(crate) fn match_logits(&self, cls: Tensor<2>) -> Tensor<2> {
         let retrieval = self.network.irtr_head.as_ref().map(|head| head.forward(cls.clone()));
-        let matching = self.network.itm_head.as_ref().map(|head| head.forward(cls.clone()));
+        let matching = self.network.itm_head.as_ref().map(|head| head.forward(cls.clone(), self.network.precision()));
         let columns: Vec<Tensor<2>> = [retrieval, matching].into_iter().flatten().collect();
         if columns.is_empty() { cls } else { Tensor::cat(columns, 1) }
     }

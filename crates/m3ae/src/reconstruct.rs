@@ -38,7 +38,7 @@ impl Model {
         let seen = self.network.encode_visible(pixels.clone(), visible.ids_keep)?;
         let input = FusionInput { text, image: self.network.project_image(seen) };
         let state = self.network.fuse(input, FusionRequest::new().depth(self.network.mim_layer()).image(..)).image;
-        let predicted = head.forward(state, visible.ids_restore);
+        let predicted = head.forward(state, visible.ids_restore, self.network.precision());
         Ok(draw_reconstructions(&self.network, &pixels, &visible.mask, predicted, 1)?)
     }
 
@@ -63,7 +63,8 @@ impl Model {
         }
         let input = self.fusion_input(images, &[image], &[ids])?;
         let state = self.network.fuse(input, FusionRequest::new().text(..)).text.squeeze_dim::<2>(0); // [L, D]
-        let logits = head.forward(state.select(0, Tensor::from_data(places.as_slice(), &self.device))); // [M, V]
+        let masked = state.select(0, Tensor::from_data(places.as_slice(), &self.device)); // [M, D]
+        let logits = head.forward(masked, self.network.precision()); // [M, V]
         let rows = read_rows(softmax(logits, 1), "words' score")?;
         let fill = |row: &Vec<f32>| {
             let mut best: Vec<usize> = (0..row.len().min(self.tokenizer.vocab_size())).collect();

@@ -100,7 +100,14 @@ fn shared_encodings_and_batches_give_what_single_full_passes_give() {
         let pixels = model.pixels(&[model.crop(&images[row]).unwrap()]);
         let texts = Texts::new(&[model.tokens(question).unwrap().ids], 0, model.device());
         let cls = model.network().forward(texts, pixels).pooled;
-        let logits: Vec<f32> = model.network().vqa_head.as_ref().unwrap().forward(cls).try_into_vec_as().unwrap();
+        let logits: Vec<f32> = model
+            .network()
+            .vqa_head
+            .as_ref()
+            .unwrap()
+            .forward(cls, model.network().precision())
+            .try_into_vec_as()
+            .unwrap();
         assert_eq!(answers.top.len(), 4);
         for answer in &answers.top {
             let expected = 1.0 / (1.0 + (-f64::from(logits[answer.class])).exp());
@@ -142,7 +149,14 @@ fn scores_of_many_pairs_are_those_of_whole_passes() {
             let pixels = model.pixels(&[model.crop(image).unwrap()]);
             let texts = Texts::new(&[model.tokens(caption).unwrap().ids], 0, model.device());
             let cls = model.network().forward(texts, pixels).pooled;
-            let logits: Vec<f32> = model.network().itm_head.as_ref().unwrap().forward(cls).try_into_vec_as().unwrap();
+            let logits: Vec<f32> = model
+                .network()
+                .itm_head
+                .as_ref()
+                .unwrap()
+                .forward(cls, model.network().precision())
+                .try_into_vec_as()
+                .unwrap();
             assert!((score - logits[1]).abs() < 1e-5, "{caption}: {score} {logits:?}");
         }
     }

@@ -11,8 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use m3ae_model::FusionText;
-use m3ae_model::{M3aeConfig, with_precision};
+use m3ae_model::{FusionText, M3aeConfig};
 use m3ae_train::pretrain::{self, Images, States};
 use m3ae_train::{AdamW, AdamWConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step};
 use serde::Serialize;
@@ -71,7 +70,7 @@ pub fn run(args: &ProfileArgs, backend: Backend) -> Result<ExitCode> {
     let device = backend.device()?;
     let products = products::measure(&config, size, &device)?;
     let peak = products.iter().fold(0.0_f64, |peak, product| peak.max(product.gflop_per_second));
-    let (parts, step) = with_precision(size.precision(), || parts(&config, size, steps, &device.clone().autodiff()))?;
+    let (parts, step) = parts(&config, size, steps, &device.clone().autodiff())?;
     let work = format!("{}, {}", describe(Kind::Pretrain, size), backend.name());
     let measured = Measured { work, parts, step, products, peak_gflop_per_second: peak };
     say!("{}", table(&measured).trim_end());
@@ -120,7 +119,7 @@ impl Times {
 /// Times every part and the whole step, `steps` times after one that warms up.
 fn parts(config: &M3aeConfig, size: Size, steps: usize, device: &Device) -> Result<(Vec<Part>, f64)> {
     device.seed(0);
-    let mut model = config.init(device)?;
+    let mut model = config.init(device)?.with_precision(size.precision());
     let mut optimizer = AdamW::new(AdamWConfig::published(1e-5));
     let batch = Inputs::new(size, device).pretraining(model.patch_size());
     let samples = Samples::new(config, size)?;

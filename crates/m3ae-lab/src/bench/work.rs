@@ -8,9 +8,9 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use m3ae_model::{
-    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, TextConfig, Texts, VisiblePatches,
+    ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, Precision, TextConfig, Texts,
+    VisiblePatches,
 };
-use m3ae_model::{Precision, with_precision};
 use m3ae_train::{
     AdamW, AdamWConfig, MaskedTokens, Matching, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step,
     three_passes, vqa_loss,
@@ -131,14 +131,14 @@ pub fn run(kind: Kind, size: Size, steps: usize, device: &Device) -> Result<(Vec
     let config = size.model(kind)?;
     let device = if kind == Kind::Infer { device.clone() } else { device.clone().autodiff() };
     device.seed(0);
-    let mut model = config.init(&device)?;
+    let mut model = config.init(&device)?.with_precision(size.precision());
     let parameters = model.num_params();
     let mut optimizer = AdamW::new(AdamWConfig::published(1e-5));
     let inputs = Inputs::new(size, &device);
     let mut seconds = Vec::with_capacity(steps);
     for step in 0..=steps {
         let start = Instant::now();
-        model = with_precision(size.precision(), || one(kind, model, &mut optimizer, &inputs))?;
+        model = one(kind, model, &mut optimizer, &inputs)?;
         device.sync().context("the device")?;
         if step > 0 {
             seconds.push(start.elapsed().as_secs_f64());
@@ -161,8 +161,8 @@ fn one(kind: Kind, model: M3ae, optimizer: &mut AdamW, inputs: &Inputs) -> Resul
         }
         Kind::Finetune | Kind::Infer => {
             let head = model.vqa_head.as_ref().context("a model without vqa head")?;
-            let logits =
-                head.forward(model.forward_pooled(Texts { ids: ids.clone(), mask: mask.clone() }, image.clone()));
+            let texts = Texts { ids: ids.clone(), mask: mask.clone() };
+            let logits = head.forward(model.forward_pooled(texts, image.clone()), model.precision());
             let targets = logits.zeros_like();
             vqa_loss(logits, targets)
         }

@@ -84,12 +84,12 @@ pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     let Inputs { image, ids, mask, visible, .. } = inputs;
 
     // Encoders.
-    let text = model.language_encoder.forward(ids.clone(), mask.clone());
+    let text = model.language_encoder.forward(ids.clone(), mask.clone(), model.precision());
     table.compare(fixture, "text_embeddings", text.embeddings.clone(), CLOSE)?;
     for (layer, state) in text.layers.iter().enumerate() {
         table.compare(fixture, &format!("text_layer_{layer}"), state.clone(), CLOSE)?;
     }
-    let whole = model.vision_encoder.forward(image.clone());
+    let whole = model.vision_encoder.forward(image.clone(), model.precision());
     table.compare(fixture, "patch_embed", whole.patch_embed, CLOSE)?;
     table.compare(fixture, "vision_features", whole.features.clone(), CLOSE)?;
 
@@ -97,7 +97,8 @@ pub fn compare(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     table.compare(fixture, "mim_ids_restore", visible.ids_restore.clone(), Tolerance::Exact)?;
     table.compare(fixture, "mim_mask", visible.mask.clone(), Tolerance::Exact)?;
     if model.vision_encoder.clip().is_some() {
-        let masked = model.vision_encoder.forward_visible(image.clone(), visible.ids_keep.clone())?;
+        let masked =
+            model.vision_encoder.forward_visible(image.clone(), visible.ids_keep.clone(), model.precision())?;
         table.compare(fixture, "mim_visible_tokens", masked.visible_tokens, CLOSE)?;
         table.compare(fixture, "vision_features_masked", masked.features, CLOSE)?;
     }
@@ -135,7 +136,7 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
     if let Some(head) = &model.mlm_head {
         let tokens = model.forward(Texts { ids: masked.ids.clone(), mask: mask.clone() }, image.clone()).text;
         let [size, length, width] = tokens.dims();
-        let logits = head.forward(tokens.reshape([size * length, width]));
+        let logits = head.forward(tokens.reshape([size * length, width]), model.precision());
         let vocabulary = logits.dims()[1];
         table.compare(fixture, "mlm_logits", logits.reshape([size, length, vocabulary]), CLOSE)?;
         table.compare(fixture, "mlm_labels", mlm_labels.clone(), Tolerance::Exact)?;
@@ -146,7 +147,10 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
         table.compare(
             fixture,
             "itm_logits",
-            head.forward(model.forward(Texts { ids: ids.clone(), mask: mask.clone() }, mixed).pooled),
+            head.forward(
+                model.forward(Texts { ids: ids.clone(), mask: mask.clone() }, mixed).pooled,
+                model.precision(),
+            ),
             CLOSE,
         )?;
         let labels: Vec<f32> = matched.iter().map(|&m| f32::from(u8::from(m))).collect();
@@ -173,10 +177,10 @@ fn pretraining(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, table: &mut
 /// Compares the logits of the fine-tuning heads, then their losses.
 fn fine_tuning(model: &M3ae, fixture: &mut Fixture, inputs: &Inputs, cls: Tensor<2>, table: &mut Table) -> Result<()> {
     if let Some(head) = &model.vqa_head {
-        table.compare(fixture, "vqa_logits", head.forward(cls.clone()), CLOSE)?;
+        table.compare(fixture, "vqa_logits", head.forward(cls.clone(), model.precision()), CLOSE)?;
     }
     if let Some(head) = &model.cls_head {
-        table.compare(fixture, "cls_logits", head.forward(cls), CLOSE)?;
+        table.compare(fixture, "cls_logits", head.forward(cls, model.precision()), CLOSE)?;
     }
     for (task, value) in fine_tuning_losses(model, fixture, inputs)? {
         loss(table, fixture, task, "", value)?;
@@ -196,13 +200,13 @@ pub fn fine_tuning_losses(
         |image: Tensor<4>, ids: Tensor<2, Int>, mask: Tensor<2, Int>| model.forward(Texts { ids, mask }, image).pooled;
     let mut losses = BTreeMap::new();
     if let Some(head) = &model.vqa_head {
-        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));
+        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()), model.precision());
         let answers = logits.dims()[1];
         let targets = fixture.int::<1>("vqa_labels", device)?.one_hot::<2>(answers).float();
         losses.insert("vqa", vqa_loss(logits, targets));
     }
     if let Some(head) = &model.cls_head {
-        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()));
+        let logits = head.forward(cls(image.clone(), ids.clone(), mask.clone()), model.precision());
         losses.insert("cls", cross_entropy(logits, fixture.int::<1>("cls_labels", device)?));
     }
     if let Some(head) = &model.irtr_head {

@@ -51,7 +51,8 @@ pub fn compare(folder: &Path, device: &Device, table: &mut Table) -> Result<()> 
     let logits = |from: usize, count: usize| -> Result<Vec<f64>> {
         let image = image.clone().narrow(0, from, count);
         let (ids, mask) = (ids.clone().narrow(0, from, count), mask.clone().narrow(0, from, count));
-        let values: Vec<f32> = head.forward(model.forward(Texts { ids, mask }, image).pooled).try_into_vec_as()?;
+        let pooled = model.forward(Texts { ids, mask }, image).pooled;
+        let values: Vec<f32> = head.forward(pooled, model.precision()).try_into_vec_as()?;
         Ok(values.into_iter().map(f64::from).collect())
     };
     let close = Tolerance::Relative(1e-4);

@@ -3,13 +3,13 @@
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
+use m3ae_nn::{Precision, linear};
 
 use super::merge::PatchMerging;
 use super::window::{WindowAttention, Windows};
 use crate::config::{SWIN_STAGES, SwinConfig};
 use crate::init::Init;
 use crate::layers::{LayerNorm, NORM_EPSILON};
-use crate::precision::dense;
 
 /// The block's feed-forward part: `fc2(GELU(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -38,10 +38,10 @@ pub struct SwinBlock {
 
 impl SwinBlock {
     /// `[B, H, W, D]` -> `[B, H, W, D]`.
-    fn forward(&self, x: Tensor<4>, windows: &Windows) -> Tensor<4> {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), windows);
-        let inner = gelu(dense(&self.mlp.fc1, self.norm2.forward(x.clone())));
-        x + dense(&self.mlp.fc2, inner)
+    fn forward(&self, x: Tensor<4>, windows: &Windows, precision: Precision) -> Tensor<4> {
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), windows, precision);
+        let inner = gelu(linear(self.norm2.forward(x.clone()), &self.mlp.fc1, precision));
+        x + linear(inner, &self.mlp.fc2, precision)
     }
 }
 
@@ -81,7 +81,7 @@ impl SwinStage {
     }
 
     /// `[B, H, W, D]` through the blocks and the merging.
-    pub(crate) fn forward(&self, x: Tensor<4>) -> StageOutput {
+    pub(crate) fn forward(&self, x: Tensor<4>, precision: Precision) -> StageOutput {
         let [_, grid, _, _] = x.dims();
         let device = x.device();
         let plain = Windows::new(grid, self.window, 0, &device);
@@ -89,9 +89,10 @@ impl SwinStage {
         let shifted =
             if self.window < grid { Windows::new(grid, self.window, self.window / 2, &device) } else { plain.clone() };
         let layouts = [plain, shifted].into_iter().cycle();
-        let state = self.blocks.iter().zip(layouts).fold(x, |x, (block, windows)| block.forward(x, &windows));
+        let state =
+            self.blocks.iter().zip(layouts).fold(x, |x, (block, windows)| block.forward(x, &windows, precision));
         let next = match &self.downsample {
-            Some(merging) => merging.forward(state.clone()),
+            Some(merging) => merging.forward(state.clone(), precision),
             None => state.clone(),
         };
         StageOutput { state, next }

@@ -2,10 +2,10 @@
 
 use burn::nn::Linear;
 use burn::prelude::*;
+use m3ae_nn::{Precision, linear};
 
 use crate::init::Init;
 use crate::layers::{LayerNorm, NORM_EPSILON};
-use crate::precision::dense;
 
 /// Makes one token of each square of four: half the grid, twice the width.
 #[derive(Module, Debug)]
@@ -25,8 +25,8 @@ impl PatchMerging {
     }
 
     /// `[B, H, W, D]` -> `[B, H/2, W/2, 2D]`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        dense(&self.reduction, self.norm.forward(gather_squares(x)))
+    pub fn forward(&self, x: Tensor<4>, precision: Precision) -> Tensor<4> {
+        linear(self.norm.forward(gather_squares(x)), &self.reduction, precision)
     }
 }
 

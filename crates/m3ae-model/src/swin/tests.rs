@@ -7,6 +7,7 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
+use m3ae_nn::Precision;
 
 use super::block::SwinBlock;
 use super::merge::PatchMerging;
@@ -71,7 +72,7 @@ fn window_attention_equals_plain_loops() {
         let mut attention = WindowAttention::new(width, heads, window, &device);
         shake_attention(&mut attention);
         let x = random([2, side, side, width], 1.0);
-        let ours = attention.forward(x.clone(), &Windows::new(side, window, shift, &device));
+        let ours = attention.forward(x.clone(), &Windows::new(side, window, shift, &device), Precision::F32);
         assert_eq!(ours.dims(), [2, side, side, width]);
         let theirs = Attention::of(&attention, heads, window).run(&grid_of(&x), shift);
         assert_close(&numbers(ours), &theirs.values, 1e-5, &format!("side {side}, window {window}, shift {shift}"));
@@ -89,7 +90,8 @@ fn a_hidden_token_changes_nothing() {
     let x = random([1, side, side, width], 1.0);
     // The roll puts the lower right corner (7, 7) beside the upper left (0, 0).
     let changed = x.clone().slice_assign([0..1, 7..8, 7..8, 0..width], Tensor::full([1, 1, 1, width], 9.0, &device));
-    let corner = |x: Tensor<4>| numbers(attention.forward(x, &windows).slice([0..1, 0..2, 0..2, 0..width]));
+    let corner =
+        |x: Tensor<4>| numbers(attention.forward(x, &windows, Precision::F32).slice([0..1, 0..2, 0..2, 0..width]));
     assert_eq!(corner(x), corner(changed));
 }
 
@@ -119,7 +121,7 @@ fn patch_merging_equals_plain_loops() {
     shake(&mut merging.reduction);
     shake_norm(&mut merging.norm);
     let x = random([2, 6, 6, 6], 1.0);
-    let ours = merging.forward(x.clone());
+    let ours = merging.forward(x.clone(), Precision::F32);
     assert_eq!(ours.dims(), [2, 3, 3, 12]);
     let theirs = loops::merge(&grid_of(&x), &Norm::of(&merging.norm), &Dense::of(&merging.reduction));
     assert_close(&numbers(ours), &theirs.values, 1e-5, "merging");

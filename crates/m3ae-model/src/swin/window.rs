@@ -13,10 +13,10 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use m3ae_nn::{Precision, linear, merge_heads, scaled_dot_product_attention, split_heads};
 
 use crate::init::Init;
-use crate::layers::{MASKED, attend, merge_heads, split_heads};
-use crate::precision::dense;
+use crate::layers::MASKED;
 
 /// For each ordered pair of tokens in a window of side w, its row of the bias table, `[w² · w²]`: the query's offset from the
 /// key, (rows + w - 1) · (2w - 1) + (columns + w - 1).
@@ -124,22 +124,23 @@ impl WindowAttention {
     }
 
     /// `[B, H, W, D]` -> `[B, H, W, D]`.
-    pub(crate) fn forward(&self, x: Tensor<4>, windows: &Windows) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>, windows: &Windows, precision: Precision) -> Tensor<4> {
         let shift = windows.shift as isize;
-        let x = self.within(windows.cut(windows.roll(x, -shift)), windows);
+        let x = self.within(windows.cut(windows.roll(x, -shift)), windows, precision);
         windows.roll(windows.join(x), shift)
     }
 
     /// `[B · W, L, D]` -> `[B · W, L, D]`.
-    fn within(&self, x: Tensor<3>, windows: &Windows) -> Tensor<3> {
+    fn within(&self, x: Tensor<3>, windows: &Windows, precision: Precision) -> Tensor<3> {
         let [all, tokens, width] = x.dims();
         let bias = self.bias(tokens, windows); // [1, groups, L, L]
         let groups = bias.dims()[1];
         let shape = [all * self.heads / groups, groups, tokens, width / self.heads];
-        let packed = dense(&self.qkv, x); // [B · W, L, 3D]
+        let packed = linear(x, &self.qkv, precision); // [B · W, L, 3D]
         let part = |i: usize| split_heads(packed.clone().narrow(2, i * width, width), self.heads).reshape(shape);
-        let context = attend(part(0), part(1), part(2), Some(bias), None).context;
-        dense(&self.proj, merge_heads(context.reshape([all, self.heads, tokens, width / self.heads])))
+        let (attended, _) = scaled_dot_product_attention(part(0), part(1), part(2), Some(bias), 0.0, precision);
+        let attended = attended.reshape([all, self.heads, tokens, width / self.heads]);
+        linear(merge_heads(attended), &self.proj, precision)
     }
 
     /// What is added to the scores of each head, `[1, heads, L, L]`; of each window and head, `[1, W · heads, L, L]`, where

@@ -54,7 +54,7 @@ impl Task for Classification {
         let head = required(model.cls_head.as_ref(), "cls")?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(model.forward_pooled(texts, image)); // [B, classes]
+        let logits = head.forward(model.forward_pooled(texts, image), model.precision()); // [B, classes]
         let loss = cross_entropy(logits.clone(), targets.clone());
         let right = hits(logits.detach(), targets).float();
         let size = samples.len();

@@ -72,7 +72,7 @@ impl Task for QuestionAnswering {
         let head = required(model.vqa_head.as_ref(), "vqa")?;
         let image = images(&samples.images, self.image_size, device);
         let texts = Texts::new(&samples.text_ids, self.pad_id, device);
-        let logits = head.forward(model.forward_pooled(texts, image)); // [B, answers]
+        let logits = head.forward(model.forward_pooled(texts, image), model.precision()); // [B, answers]
         let loss = vqa_loss(logits.clone(), targets.clone());
 
         let best = logits.detach().argmax(1); // [B, 1]

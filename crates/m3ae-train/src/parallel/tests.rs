@@ -82,10 +82,10 @@ fn batches() -> (QuestionAnswering, Vec<CaptionBatch>) {
 
 /// Gradient norms by parameter, the loss, and the parameters after an update.
 fn step(devices: &Devices, precision: Precision) -> (Vec<(String, f64)>, f64, Tensor<2>) {
-    let model = model(&devices.all()[0]);
+    let model = model(&devices.all()[0]).with_precision(precision);
     let (task, batches) = batches();
     let mut sums = Sums::default();
-    let work = Work { task: &task, batches: &batches, first: 0, precision };
+    let work = Work { task: &task, batches: &batches, first: 0 };
     let gradients = work.gradients(&model, devices, &mut sums).unwrap().unwrap();
     let (norms, loss) = (gradient_norms(&model, &gradients), sums.means().get("vqa_loss").unwrap());
     let model = AdamW::new(AdamWConfig::published(1e-3)).step(model, gradients, 1.0);
@@ -221,7 +221,7 @@ fn a_device_that_fails_leaves_nobody_waiting() {
     let mut work = Failing { task, batch: 0, how: Ok };
     let mut run = |batch, how| {
         (work.batch, work.how) = (batch, how);
-        let work = Work { task: &work, batches: &batches, first: 0, precision: Precision::F32 };
+        let work = Work { task: &work, batches: &batches, first: 0 };
         work.gradients(&model, &joined(2, 0.0).unwrap().0, &mut Sums::default())
     };
     // Batches 0 and 2 are the first device's.

@@ -20,7 +20,7 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
         let masked = Texts { ids: mlm.ids.clone(), mask: batch.text_mask.clone() };
         let tokens = model.forward(masked, batch.image.clone()).text; // [B, L, D]
         let [size, length, width] = tokens.dims();
-        let logits = head.forward(tokens.reshape([size * length, width])); // [B·L, V]
+        let logits = head.forward(tokens.reshape([size * length, width]), model.precision()); // [B·L, V]
         output.mlm = Some(MlmOutput::from_predictions(logits.select(0, mlm.positions.clone()), mlm));
     }
 
@@ -30,14 +30,15 @@ pub fn three_passes(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutpu
         let visible = visible.map_err(|_| MissingHead("mim"))?; // [B, 1+K, Dv]
         let input = FusionInput { text: model.fusion_text(whole()), image: model.project_image(visible) };
         let request = FusionRequest::new().depth(model.mim_layer()).text(..).image(..);
-        let patches = head.forward(model.fuse(input, request).image, mim.ids_restore.clone()); // [B, N, P·P·3]
+        let state = model.fuse(input, request).image;
+        let patches = head.forward(state, mim.ids_restore.clone(), model.precision()); // [B, N, P·P·3]
         output.mim = Some(MimOutput::from_predictions(patches, model, &batch.image, mim));
     }
 
     if let Some(itm) = &batch.itm {
         let head = required(model.itm_head.as_ref(), "itm")?;
         let image = itm.images(&batch.image).select(0, itm.rows.clone());
-        let logits = head.forward(model.forward(whole(), image).pooled); // [B, 2]
+        let logits = head.forward(model.forward(whole(), image).pooled, model.precision()); // [B, 2]
         output.itm = Some(ItmOutput::from_predictions(logits, itm));
     }
     Ok(output)

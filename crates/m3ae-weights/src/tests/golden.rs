@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use m3ae_model::{M3ae, M3aeConfig, Texts};
+use m3ae_model::{M3ae, M3aeConfig, Precision, Texts};
 use safetensors::SafeTensors;
 
 use super::craft::{State, state};
@@ -94,7 +94,7 @@ fn vision_features_follow_from_every_form_of_clip() {
             if name == "clip-tiny.pt" {
                 compare(&state(&model.vision_encoder), &state(&trained.vision_encoder));
             }
-            let features = model.vision_encoder.forward(output::<4>(&folder, "image")).features;
+            let features = model.vision_encoder.forward(output::<4>(&folder, "image"), Precision::F32).features;
             assert_close(features, output::<3>(&folder, "vision_features"), tolerance, name);
         }
     }
@@ -123,7 +123,7 @@ fn text_layers_follow_from_the_hugging_face_folders() {
         let mut model = config.init(&Device::default());
         let report = load_text(&mut model, &checkpoint).unwrap();
         assert!(report.ignored.iter().all(|(name, _)| name.starts_with("pooler.")), "{report}");
-        let encoding = model.forward(ids(&folder, "text_ids"), ids(&folder, "text_masks"));
+        let encoding = model.forward(ids(&folder, "text_ids"), ids(&folder, "text_masks"), Precision::F32);
         assert_close(encoding.embeddings, output::<3>(&folder, "text_embeddings"), 1e-4, "embeddings");
         assert_eq!(encoding.layers.len(), 2);
         for (i, layer) in encoding.layers.into_iter().enumerate() {
@@ -153,7 +153,8 @@ fn a_published_checkpoint_answers_as_the_reference_does() {
     let device = Device::default();
     let image = Tensor::<4>::from_data(float("image"), &device);
     let [ids, mask] = ["text_ids", "text_masks"].map(|name| ids_of(&folder.join("inputs.safetensors"), name));
-    let logits = model.vqa_head.as_ref().unwrap().forward(model.forward(Texts { ids, mask }, image).pooled);
+    let pooled = model.forward(Texts { ids, mask }, image).pooled;
+    let logits = model.vqa_head.as_ref().unwrap().forward(pooled, model.precision());
     assert_close(logits, Tensor::<2>::from_data(float("logits"), &device), 1e-4, "logits");
 }
 

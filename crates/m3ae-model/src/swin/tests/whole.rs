@@ -4,6 +4,7 @@ use burn::module::{ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::store::ModuleSnapshot;
 use burn::tensor::{Distribution, Gradients};
+use m3ae_nn::Precision;
 
 use super::loops::{self, Dense, Grid, Norm};
 use super::{assert_close, numbers, random, shake, shake_block, shake_norm};
@@ -97,7 +98,7 @@ fn the_whole_encoder_equals_plain_loops() {
     let config = tiny();
     let encoder = shaken(&config);
     let image = random([2, 3, 32, 32], 1.0);
-    let ours = encoder.forward(image.clone());
+    let ours = encoder.forward(image.clone(), Precision::F32);
 
     let mut x = embed(&encoder, &image);
     assert_close(&numbers(ours.patch_embed), &x.values, 1e-5, "patch embedding");
@@ -148,7 +149,7 @@ fn every_parameter_is_trained() {
     device.seed(22);
     let encoder = tiny().init(&device).unwrap();
     let image = Tensor::random([1, 3, 32, 32], Distribution::Default, &device);
-    let gradients = encoder.forward(image).features.powi_scalar(3).sum().backward();
+    let gradients = encoder.forward(image, Precision::F32).features.powi_scalar(3).sum().backward();
     let mut untouched = Untouched { gradients: &gradients, path: Vec::new(), names: Vec::new() };
     encoder.visit(&mut untouched);
     assert_eq!(untouched.names, Vec::<String>::new());
@@ -202,7 +203,7 @@ fn a_model_with_swin_has_the_documented_shapes() {
     assert_eq!(output.text.dims(), [2, 4, 24]);
     assert_eq!(output.image.dims(), [2, 4, 24]);
     assert_eq!(output.pooled.dims(), [2, 48]);
-    assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled).dims(), [2, 7]);
+    assert_eq!(model.vqa_head.as_ref().unwrap().forward(output.pooled, Precision::F32).dims(), [2, 7]);
     assert!(model.mim_head.is_none());
     assert!(model.vision_encoder.swin().is_some() && model.vision_encoder.clip().is_none());
 }
@@ -220,10 +221,10 @@ fn swin_pools_the_mean_over_tokens_and_clip_the_first_token() {
     };
     let swin = tiny_model().init(&device).unwrap();
     let mean = image.clone().mean_dim(1);
-    let expected = swin.multi_modal_vision_pooler.forward(mean);
+    let expected = swin.multi_modal_vision_pooler.forward(mean, Precision::F32);
     assert_close(&numbers(pool(&swin)), &numbers(expected), 1e-6, "swin");
     let clip = clip_model().init(&device).unwrap();
-    let expected = clip.multi_modal_vision_pooler.forward(image.clone().narrow(1, 0, 1));
+    let expected = clip.multi_modal_vision_pooler.forward(image.clone().narrow(1, 0, 1), Precision::F32);
     assert_close(&numbers(pool(&clip)), &numbers(expected), 1e-6, "clip");
 }
 
