@@ -9,12 +9,12 @@ use burn::prelude::Device;
 use m3ae::{Model, OpenOptions};
 use m3ae_eval::{Bootstrap, Evaluation, Scores};
 use m3ae_files::hash_file;
-use m3ae_prepare::{SetName, prepare};
 
 use crate::error::BenchmarkError;
 use crate::event::{Event, Observer};
 use crate::names::{Benchmark, ProtocolName, Split};
-use crate::{place, protocol};
+use crate::place;
+use crate::prepared::{default_prepared, prepare_absent, prepared_path};
 
 /// One evaluation, with every default filled in.
 #[derive(Clone, Debug)]
@@ -167,45 +167,5 @@ impl Job {
             Split::Val => Some("This is the validation split: fine-tuning chooses its checkpoint on it."),
             Split::Train => Some("This is the training split: the model has seen these samples with their answers."),
         }
-    }
-}
-
-/// Prepares a set where the prepared file of `split` is missing and its raw folder is there. Says whether it did.
-///
-/// # Errors
-/// The raw set cannot be prepared.
-pub fn prepare_absent(
-    set: SetName,
-    raw: &Path,
-    prepared: &Path,
-    split: Split,
-    protocol: Option<ProtocolName>,
-    observer: Observer<'_>,
-) -> Result<bool, BenchmarkError> {
-    if prepared_path(prepared, set, split).is_file() || !raw.is_dir() {
-        return Ok(false);
-    }
-    observer(Event::Preparing { set, raw });
-    let options = protocol::prepare_options(set, protocol);
-    let done = prepare(set, raw, prepared, &options, &mut |_| {});
-    done.map_err(|source| BenchmarkError::Prepare { set, raw: raw.to_owned(), source })?;
-    Ok(true)
-}
-
-/// The prepared file of a set's split.
-#[must_use]
-pub fn prepared_path(folder: &Path, set: SetName, split: Split) -> PathBuf {
-    folder.join(set.file_name(split.name()))
-}
-
-/// Where a set's prepared files are by default.
-#[must_use]
-pub fn default_prepared(set: SetName, raw: &Path, protocol: Option<ProtocolName>) -> PathBuf {
-    match (set, protocol) {
-        // Where fine-tuning has it.
-        (SetName::Phantom, None | Some(ProtocolName::Published)) => raw.join("arrows"),
-        (SetName::Phantom, Some(ProtocolName::Clean)) => raw.join("arrows-clean"),
-        (_, Some(ProtocolName::Clean)) => "data/arrows-clean".into(),
-        (_, _) => "data/arrows".into(),
     }
 }

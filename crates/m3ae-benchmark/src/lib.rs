@@ -43,6 +43,7 @@ mod job;
 mod matrices;
 mod names;
 mod place;
+mod prepared;
 mod protocol;
 mod questions;
 mod results;
@@ -58,11 +59,11 @@ pub use blocks::blocks;
 pub use error::BenchmarkError;
 pub use event::{Event, Observer};
 pub use index::Index;
-pub use job::{Job, default_prepared, prepare_absent, prepared_path};
+pub use job::Job;
 pub use matrices::write_matrices;
 pub use names::{Benchmark, ProtocolName, Split};
 pub use place::{RECORD, default_folder, model_name};
-pub use protocol::prepare_options;
+pub use prepared::{default_prepared, prepare_absent, prepare_options, prepared_path};
 pub use results::{Results, Throughput};
 
 /// Scores a model. Nothing is written but prepared data sets and, of retrieval, the scores so far. `None` if `stop` became true.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use m3ae_eval::Protocol;
-use m3ae_prepare::{PrepareOptions, SetName, ValChoice, VocabularyScope};
+use m3ae_prepare::SetName;
 
 use crate::error::BenchmarkError;
 use crate::names::{ProtocolName, Split};
@@ -21,19 +21,6 @@ pub(crate) struct Findings {
     pub validation_equals_test: bool,
     /// What a reader must know.
     pub notes: Vec<String>,
-}
-
-/// How a protocol prepares a set; without one, as fine-tuning prepares it.
-#[must_use]
-pub fn prepare_options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
-    let is_rad = set == SetName::VqaRad;
-    let (vocabulary, val) = match protocol {
-        // Of the published sets, VQA-RAD alone has no validation split: what its users put in its place is a copy of test.
-        Some(ProtocolName::Clean) => (VocabularyScope::Train, is_rad.then_some(ValChoice::Split)),
-        Some(ProtocolName::Published) => (VocabularyScope::All, is_rad.then_some(ValChoice::CopyTest)),
-        None => (VocabularyScope::All, None),
-    };
-    PrepareOptions { vocabulary, val, ..PrepareOptions::default() }
 }
 
 /// Refuses prepared questions that contradict the protocol that was asked for.

@@ -8,8 +8,9 @@ use m3ae_text::Vocabulary;
 
 use crate::error::BenchmarkError;
 use crate::event::Observer;
-use crate::job::{Job, prepared_path};
+use crate::job::Job;
 use crate::names::Split;
+use crate::prepared::prepared_path;
 
 /// A benchmark's prepared questions.
 pub(crate) struct Questions {
