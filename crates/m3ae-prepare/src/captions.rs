@@ -27,7 +27,9 @@ const REFERENCES: &str = "medicat/net/nfs2.corp/allennlp/sanjays/roco_files";
 /// Reads ROCO, or another set in its layout.
 pub(crate) fn roco(set: SetName, raw: &Path) -> Result<Plan, PrepareError> {
     let splits = SPLITS.map(|split| {
-        let mut planned = rows(read_roco(raw, split)?, split, &set.file_name(split));
+        // The synthetic set has questions too, and `file_name` is of those.
+        let file_name = if set == SetName::Phantom { format!("{set}_{split}.arrow") } else { set.file_name(split) };
+        let mut planned = rows(read_roco(raw, split)?, split, &file_name);
         add_references(raw, split, &mut planned)?;
         Ok::<_, PrepareError>(planned)
     });
