@@ -23,7 +23,10 @@ pub enum Task {
         wgpu_parity: bool,
     },
     /// Check the sources' form.
-    Tidy,
+    Tidy {
+        /// Write the crates' READMEs instead.
+        fix: bool,
+    },
     /// A command of one of the binaries.
     Binary(BinaryRun),
 }
@@ -57,9 +60,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Task> {
         // `help pretrain` asks m3ae about its command.
         Some("help") if rest.is_empty() => Ok(Task::Help),
         Some("test") => Ok(Task::Test(rest.to_vec())),
-        Some("tidy") => match rest.first() {
-            None => Ok(Task::Tidy),
-            Some(other) => bail!("tidy takes no arguments, and not {}", other.display()),
+        Some("tidy") => match rest {
+            [] => Ok(Task::Tidy { fix: false }),
+            [flag] if flag == "--fix" => Ok(Task::Tidy { fix: true }),
+            _ => bail!("tidy takes no argument but --fix"),
         },
         Some("ci") => match rest {
             [] => Ok(Task::Ci { wgpu_parity: false }),
@@ -184,7 +188,7 @@ mod tests {
         {
             assert_eq!(binary(line).package, LAB, "{line}");
         }
-        for line in ["benchmark", "pretrain bench", "--backend wgpu pretrain", "--help", "m3ae parity"] {
+        for line in ["benchmark", "pretrain bench", "--backend wgpu pretrain", "m3ae --help", "m3ae parity"] {
             assert_eq!(binary(line).package, M3AE, "{line}");
         }
         assert_eq!((binary("lab --help").package, binary("lab --help").args), (LAB, vec!["--help".into()]));
@@ -245,6 +249,7 @@ mod tests {
         assert_eq!(parse_line("ci --wgpu-parity").unwrap(), Task::Ci { wgpu_parity: true });
         assert_eq!(parse_line("ci").unwrap(), Task::Ci { wgpu_parity: false });
         assert!(parse_line("ci --fast").is_err());
+        assert_eq!(parse_line("tidy --fix").unwrap(), Task::Tidy { fix: true });
         assert!(parse_line("tidy now").is_err());
     }
 }

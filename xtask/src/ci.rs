@@ -2,12 +2,12 @@
 
 use std::{
     env,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{cargo, tidy};
 
@@ -22,6 +22,8 @@ enum Work {
     Cargo(Command),
     /// The `tidy` task.
     Tidy,
+    /// See that the folder with the larger golden data is there.
+    LargerGolden(PathBuf),
     /// Nothing, for this reason.
     Skipped(&'static str),
 }
@@ -35,10 +37,10 @@ enum Outcome {
 }
 
 /// Runs the steps up to the first that fails, and prints a table of all.
-pub fn run(root: &Path, wgpu_parity: bool) -> Result<()> {
+pub fn run(root: &Path, with_wgpu_parity: bool) -> Result<()> {
     let mut outcomes = Vec::new();
     let mut failure = None;
-    for Step { name, work } in steps(wgpu_parity) {
+    for Step { name, work } in steps(with_wgpu_parity) {
         if failure.is_some() {
             outcomes.push((name, Outcome::NotRun));
             continue;
@@ -57,7 +59,7 @@ pub fn run(root: &Path, wgpu_parity: bool) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-fn steps(wgpu_parity: bool) -> Vec<Step> {
+fn steps(with_wgpu_parity: bool) -> Vec<Step> {
     let cargo = |subcommand: &str, args: &[&str]| {
         let mut command = cargo::command(subcommand);
         command.args(args);
@@ -76,6 +78,7 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
             name: "clippy",
             work: Work::Cargo(cargo("clippy", &["--workspace", "--all-targets", "--", "-D", "warnings"])),
         },
+        Step { name: "larger golden", work: larger_golden(env::var_os("M3AE_GOLDEN").map(PathBuf::from)) },
         Step { name: "test", work: Work::Cargo(cargo("test", &["--workspace"])) },
         Step {
             name: "test parquet",
@@ -84,6 +87,9 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
                 &["--package", "m3ae-prepare", "--features", "parquet", "--test", "it", "hub"],
             )),
         },
+        // Parity on flex, the default backend, is one of the tests.
+        Step { name: "ndarray parity", work: parity("fixture", "ndarray") },
+        Step { name: "ndarray bert", work: parity("bert", "ndarray") },
         Step { name: "doc", work: Work::Cargo(doc) },
         Step {
             name: "check wgpu",
@@ -94,21 +100,36 @@ fn steps(wgpu_parity: bool) -> Vec<Step> {
         },
         Step { name: "check cuda", work: Work::Cargo(cuda) },
     ];
-    if wgpu_parity {
-        steps.push(Step { name: "wgpu parity", work: wgpu_parity_work() });
+    if with_wgpu_parity {
+        steps.push(Step { name: "wgpu parity", work: wgpu_parity() });
     }
     steps
 }
 
-/// The parity check against the reference implementation's numbers, on wgpu.
-fn wgpu_parity_work() -> Work {
-    if !has_vulkan_driver() {
-        return Work::Skipped("Vulkan has no driver here (on Debian, mesa-vulkan-drivers is one for the CPU)");
-    }
+/// The comparison with the reference implementation's outputs in `tests/golden/<fixture>`, on a backend.
+fn parity(fixture: &str, backend: &str) -> Work {
     let mut command = cargo::command("run");
-    command.args(["--package", "m3ae-lab", "--features", "wgpu", "--"]);
-    command.args(["parity", "tests/golden/fixture", "--backend", "wgpu"]);
+    command.args(["--package", "m3ae-lab", "--features", backend, "--"]);
+    command.args(["parity", &format!("tests/golden/{fixture}"), "--backend", backend]);
     Work::Cargo(command)
+}
+
+fn wgpu_parity() -> Work {
+    if has_vulkan_driver() {
+        parity("fixture", "wgpu")
+    } else {
+        Work::Skipped("Vulkan has no driver here (on Debian, mesa-vulkan-drivers is one for the CPU)")
+    }
+}
+
+/// Tests that need the larger golden data run if `M3AE_GOLDEN` names its folder.
+fn larger_golden(folder: Option<PathBuf>) -> Work {
+    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => Work::LargerGolden(folder),
+        None => Work::Skipped(
+            "M3AE_GOLDEN names no folder, so the tests on data that a clone does not have only print a notice",
+        ),
+    }
 }
 
 /// Whether wgpu will find a device. Only Linux must have installed something for that.
@@ -133,6 +154,14 @@ fn perform(name: &str, work: Work, root: &Path) -> Result<bool> {
             println!("\n== {name}");
             tidy::run(root)?;
         }
+        Work::LargerGolden(folder) => {
+            println!("\n== {name}: {}", folder.display());
+            ensure!(
+                folder.is_absolute() && folder.is_dir(),
+                "M3AE_GOLDEN is {}: it must be the absolute path of a folder (tests/golden/README.md)",
+                folder.display()
+            );
+        }
         Work::Cargo(mut command) => {
             let typed = cargo::describe(&command);
             println!("\n== {name}: {typed}");
@@ -147,7 +176,7 @@ fn perform(name: &str, work: Work, root: &Path) -> Result<bool> {
 }
 
 fn table(outcomes: &[(&str, Outcome)]) -> String {
-    let mut table = format!("{:<12} {:<8} {:>8}\n", "step", "result", "seconds");
+    let mut table = format!("{:<14} {:<8} {:>8}\n", "step", "result", "seconds");
     let mut total = Duration::ZERO;
     for (name, outcome) in outcomes {
         let (result, time) = match outcome {
@@ -158,10 +187,10 @@ fn table(outcomes: &[(&str, Outcome)]) -> String {
         };
         let seconds = time.map_or(String::new(), |time| format!("{:.1}", time.as_secs_f64()));
         total += time.unwrap_or_default();
-        table += format!("{name:<12} {result:<8} {seconds:>8}").trim_end();
+        table += format!("{name:<14} {result:<8} {seconds:>8}").trim_end();
         table += "\n";
     }
-    table += &format!("{:<12} {:<8} {:>8.1}\n", "total", "", total.as_secs_f64());
+    table += &format!("{:<14} {:<8} {:>8.1}\n", "total", "", total.as_secs_f64());
     table
 }
 
@@ -179,13 +208,25 @@ mod tests {
             ("doc", Outcome::NotRun),
         ]);
         let expected = "\
-step         result    seconds
-fmt          passed        1.2
-test         FAILED      100.0
-wgpu parity  skipped
-doc          not run
-total                    101.2
+step           result    seconds
+fmt            passed        1.2
+test           FAILED      100.0
+wgpu parity    skipped
+doc            not run
+total                      101.2
 ";
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn golden_data_that_is_announced_must_be_there() {
+        let fails =
+            |folder: &str| perform("larger golden", larger_golden(Some(folder.into())), Path::new(".")).is_err();
+        assert!(fails("/no/such/folder") && fails("relative"));
+        let here = env!("CARGO_MANIFEST_DIR").into();
+        assert!(perform("larger golden", larger_golden(Some(here)), Path::new(".")).unwrap());
+        for nothing in [None, Some(PathBuf::new())] {
+            assert!(!perform("larger golden", larger_golden(nothing), Path::new(".")).unwrap());
+        }
     }
 }

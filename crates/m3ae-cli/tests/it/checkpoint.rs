@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{fails, finetune::tuned, golden, succeeds};
+use crate::finetune::tuned;
+use crate::locate::golden;
+use crate::{fails, succeeds};
 
 #[test]
 fn a_checkpoint_becomes_a_folder_that_describes_itself() {

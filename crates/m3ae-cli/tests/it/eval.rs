@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::finetune::tuned;
-use crate::{fails, golden, succeeds};
+use crate::locate::{golden, larger_golden};
+use crate::{fails, succeeds};
 
 /// A folder of its own beside the shared model, and the arguments that evaluate it.
 fn evaluate(out: &Path, options: &[&str]) -> String {
@@ -233,17 +234,14 @@ fn unknown_benchmarks_are_answered_with_the_nearest() {
 /// The whole way from raw images to scores, against the reference's own.
 #[test]
 fn the_reference_s_model_has_the_reference_s_scores_on_real_data() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let golden = shared.join("golden/vqa_rad_small");
-    if !golden.is_dir() || !shared.join("data/vqa_rad").is_dir() {
-        println!("skipped: {} is not here", golden.display());
+    let (Some(reference), Some(raw)) = (larger_golden("golden/vqa_rad_small"), larger_golden("data/vqa_rad")) else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = |path: &Path| path.display().to_string();
-    let raw = path(&shared.join("data/vqa_rad"));
-    let checkpoint = path(&golden.join("m3ae_vqa_rad_small.ckpt"));
-    let tokenizer = path(&shared.join("data/tokenizers/roberta-base"));
+    let raw = path(&raw);
+    let checkpoint = path(&reference.join("m3ae_vqa_rad_small.ckpt"));
+    let tokenizer = path(&golden("text/roberta-base"));
     let model = ["--checkpoint", &checkpoint, "--tokenizer", &tokenizer];
     let args = ["eval", "vqa-rad", "--protocol", "published", "--raw", &raw, "--logits", "--resamples", "400"];
     let printed = succeeds(folder.path(), &[&args[..], &model].concat());
@@ -252,7 +250,7 @@ fn the_reference_s_model_has_the_reference_s_scores_on_real_data() {
     assert!(printed.contains("It is unknown how this checkpoint was chosen"), "{printed}");
 
     let out = folder.path().join("runs/eval/vqa-rad-m3ae_vqa_rad_small");
-    let (eval, expected) = (json(&out.join("eval.json")), json(&golden.join("expected.json")));
+    let (eval, expected) = (json(&out.join("eval.json")), json(&reference.join("expected.json")));
     for group in ["overall", "closed", "open"] {
         let estimate = &eval["scores"]["scores"][group]["score"];
         let (ours, theirs) = (estimate["value"].as_f64().unwrap(), expected["final"][group].as_f64().unwrap() / 100.0);
@@ -265,7 +263,7 @@ fn the_reference_s_model_has_the_reference_s_scores_on_real_data() {
         let data = tensors.tensor("logits").unwrap().data().to_vec();
         data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     };
-    let (ours, theirs) = (values(&out.join("logits.safetensors")), values(&golden.join("test_logits.safetensors")));
+    let (ours, theirs) = (values(&out.join("logits.safetensors")), values(&reference.join("test_logits.safetensors")));
     assert_eq!(ours.len(), theirs.len());
     let largest = theirs.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let worst = ours.iter().zip(&theirs).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));

@@ -9,6 +9,8 @@ mod checkpoint;
 mod dashboard;
 mod eval;
 mod finetune;
+#[path = "../../../../tests/golden/locate.rs"]
+mod locate;
 #[cfg(unix)]
 mod pipes;
 mod prepare;
@@ -17,7 +19,7 @@ mod pretrain;
 mod resume;
 mod search;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs `m3ae <args>` in `folder`.
@@ -45,9 +47,4 @@ fn fails(folder: &Path, args: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1), "{args:?}\n{err}");
     assert!(err.lines().any(|line| line.starts_with("error: ")) && !err.contains("panicked"), "{err}");
     err
-}
-
-/// A file of `tests/golden`.
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod golden;
+#[path = "../../../../tests/golden/locate.rs"]
+mod locate;
 #[cfg(target_os = "linux")]
 mod memory;

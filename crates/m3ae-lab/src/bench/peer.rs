@@ -15,7 +15,7 @@ pub struct PeerArgs {
     #[arg(long, value_name = "PYTHON")]
     pub peer: Option<PathBuf>,
     /// The peer's program
-    #[arg(long, value_name = "FILE", default_value = "../shared/tools/torch_peer.py")]
+    #[arg(long, value_name = "FILE", default_value = "tools/torch_peer.py")]
     pub peer_script: PathBuf,
 }
 

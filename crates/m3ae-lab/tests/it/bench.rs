@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::{TINY, fails, golden, succeeds};
+use crate::locate::golden;
+use crate::{TINY, fails, succeeds};
 
 /// The built-in recipes at the tiny recipe's sizes, as values of `option`.
 fn tiny(option: &str) -> Vec<String> {

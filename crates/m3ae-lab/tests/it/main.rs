@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on fails.
 
 mod bench;
+#[path = "../../../../tests/golden/locate.rs"]
+mod locate;
 mod parity;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// The smallest recipe that still is a model.
@@ -36,9 +38,4 @@ fn fails(folder: &Path, args: &[&str]) -> String {
     assert_eq!(code, Some(1), "{args:?}\n{err}");
     assert!(err.lines().any(|line| line.starts_with("error: ")) && !err.contains("panicked"), "{err}");
     err
-}
-
-/// A file of `tests/golden`.
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{fails, golden, succeeds};
+use crate::locate::{golden, larger_golden};
+use crate::{fails, succeeds};
 
 /// A copy of the fixture that may be damaged.
 fn copy() -> tempfile::TempDir {
@@ -39,15 +40,15 @@ fn outputs_losses_gradients_and_trajectories_agree_with_the_reference() {
 }
 
 #[test]
-fn the_golden_folders_agree_too() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
+fn a_model_with_bert_and_patches_of_32_agrees_too() {
+    assert!(parity(&golden("bert"), &[]).contains("82 comparisons, all within tolerance"));
+}
+
+#[test]
+fn the_larger_folders_agree_too() {
     for (name, comparisons) in [("tiny", 91), ("bert", 88), ("vqa_rad_small", 18)] {
-        let folder = shared.join(name);
-        if folder.is_dir() {
-            assert!(parity(&folder, &[]).contains(&format!("{comparisons} comparisons, all within tolerance")));
-        } else {
-            println!("skipped: {} is not here", folder.display());
-        }
+        let Some(folder) = larger_golden(&format!("golden/{name}")) else { return };
+        assert!(parity(&folder, &[]).contains(&format!("{comparisons} comparisons, all within tolerance")));
     }
 }
 

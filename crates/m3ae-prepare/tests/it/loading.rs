@@ -1,6 +1,6 @@
 //! Folders in ROCO's layout, loaded.
 
-use crate::shared::shared;
+use crate::locate::{golden, larger_golden};
 use image::GrayImage;
 use m3ae_data::{Loader, LoaderConfig, SkipReason};
 use m3ae_image::{MEAN, STD};
@@ -31,10 +31,8 @@ fn the_images_of_a_folder_reach_the_loader() {
 
 #[test]
 fn a_real_data_set_is_read_and_loaded_whole() {
-    let (Some(root), Some(tokenizer)) = (shared("data/medpix2_roco_layout"), shared("data/tokenizers/roberta-base"))
-    else {
-        return;
-    };
+    let Some(root) = larger_golden("data/medpix2_roco_layout") else { return };
+    let tokenizer = golden("text/roberta-base");
     for (split, lines) in [("train", 480), ("val", 70), ("test", 70)] {
         let set = read_roco(&root, split).unwrap();
         assert_eq!((set.lines_read, set.samples.len() + set.skipped.len()), (lines, lines));

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod corpus;
+mod golden;
 mod hub;
 mod layouts;
 mod loading;
+#[path = "../../../../tests/golden/locate.rs"]
+mod locate;
 #[cfg(unix)]
 mod processes;
 mod promises;
-mod shared;
 
 use m3ae_prepare::{Plan, PrepareError, PrepareOptions, SetName, prepare};
 use std::{

@@ -1,7 +1,7 @@
-//! The golden data's files: what the reference computes from them follows from our import. Skipped where they are absent.
+//! The golden data's files: what the reference computes from them follows from our import.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -9,18 +9,11 @@ use m3ae_model::{M3ae, M3aeConfig, Precision, Texts};
 use safetensors::SafeTensors;
 
 use super::craft::{State, state};
+use super::locate::{golden, larger_golden};
 use crate::{
     Checkpoint, Format, HfTextConfig, Kind, Needs, WeightsError, find_config, infer_text_config, info, load, load_clip,
     load_text, read_settings,
 };
-
-fn golden(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden")).join(path);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-    }
-    path.exists().then_some(path)
-}
 
 /// Floats of `io.safetensors`.
 fn output<const D: usize>(folder: &Path, name: &str) -> Tensor<D> {
@@ -60,7 +53,7 @@ fn published(path: &Path) -> (M3aeConfig, M3ae) {
 
 #[test]
 fn the_three_forms_of_one_clip_are_the_same_tensors() {
-    let Some(folder) = golden("tiny") else { return };
+    let folder = golden("clip");
     let open = |name: &str| Checkpoint::open(&folder.join(name)).unwrap();
     let (zip, legacy, script) = (open("clip-tiny.pt"), open("clip-tiny-legacy.pt"), open("clip-tiny-torchscript.pt"));
     assert_eq!(
@@ -79,25 +72,30 @@ fn the_three_forms_of_one_clip_are_the_same_tensors() {
 
 #[test]
 fn vision_features_follow_from_every_form_of_clip() {
-    for folder in ["tiny", "bert"] {
-        let Some(folder) = golden(folder) else { return };
-        let (config, trained) = published(&folder.join("m3ae.ckpt"));
-        for (name, tolerance) in
-            [("clip-tiny.pt", 1e-4), ("clip-tiny-legacy.pt", 1e-4), ("clip-tiny-torchscript.pt", 2e-2)]
-        {
-            if !folder.join(name).exists() {
-                continue;
-            }
-            let mut model = config.init(&Device::default()).unwrap();
-            let report = load_clip(&mut model.vision_encoder, &Checkpoint::open(&folder.join(name)).unwrap()).unwrap();
-            println!("{} {name}\n{report}", folder.display());
-            if name == "clip-tiny.pt" {
-                compare(&state(&model.vision_encoder), &state(&trained.vision_encoder));
-            }
-            let features = model.vision_encoder.forward(output::<4>(&folder, "image"), Precision::F32).features;
-            assert_close(features, output::<3>(&folder, "vision_features"), tolerance, name);
-        }
+    for (name, tolerance) in [("clip-tiny.pt", 1e-4), ("clip-tiny-legacy.pt", 1e-4), ("clip-tiny-torchscript.pt", 2e-2)]
+    {
+        features_follow(&golden("clip").join(name), &golden("fixture"), tolerance);
     }
+}
+
+#[test]
+fn vision_features_follow_from_clip_with_patches_of_32() {
+    if let Some(folder) = larger_golden("golden/bert") {
+        features_follow(&folder.join("clip-tiny.pt"), &folder, 1e-4);
+    }
+}
+
+/// Loads CLIP's weights into the vision encoder of `folder`'s model, and compares weights and features.
+fn features_follow(clip: &Path, folder: &Path, tolerance: f32) {
+    let (config, trained) = published(&folder.join("m3ae.ckpt"));
+    let mut model = config.init(&Device::default()).unwrap();
+    let report = load_clip(&mut model.vision_encoder, &Checkpoint::open(clip).unwrap()).unwrap();
+    println!("{}\n{report}", clip.display());
+    if clip.ends_with("clip-tiny.pt") {
+        compare(&state(&model.vision_encoder), &state(&trained.vision_encoder));
+    }
+    let features = model.vision_encoder.forward(output::<4>(folder, "image"), Precision::F32).features;
+    assert_close(features, output::<3>(folder, "vision_features"), tolerance, &clip.display().to_string());
 }
 
 /// Weights are the same bits; the resized position table is the same up to rounding.
@@ -115,8 +113,8 @@ fn compare(ours: &State, theirs: &State) {
 
 #[test]
 fn text_layers_follow_from_the_hugging_face_folders() {
-    for (folder, encoder) in [("tiny", "roberta-tiny"), ("bert", "bert-tiny")] {
-        let Some(folder) = golden(folder) else { return };
+    for (folder, encoder) in [("fixture", "roberta-tiny"), ("bert", "bert-tiny")] {
+        let folder = golden(folder);
         let checkpoint = Checkpoint::open(&folder.join(encoder)).unwrap();
         let settings: HfTextConfig = read_settings(&folder.join(encoder).join("config.json")).unwrap();
         let config = infer_text_config(&checkpoint, &settings).unwrap();
@@ -134,7 +132,7 @@ fn text_layers_follow_from_the_hugging_face_folders() {
 
 #[test]
 fn a_published_checkpoint_tells_its_own_configuration() {
-    let Some(path) = golden("vqa_rad_small/m3ae_vqa_rad_small.ckpt") else { return };
+    let Some(path) = larger_golden("golden/vqa_rad_small/m3ae_vqa_rad_small.ckpt") else { return };
     let (config, _) = published(&path);
     assert_eq!((config.vision.image_size(), config.vision.clip().unwrap().layers, config.fusion.heads), (128, 5, 6));
     assert_eq!((config.text.vocab_size, config.heads.vqa, config.heads.mlm), (50265, Some(498), false));
@@ -146,7 +144,7 @@ fn a_published_checkpoint_tells_its_own_configuration() {
 
 #[test]
 fn a_published_checkpoint_answers_as_the_reference_does() {
-    let Some(folder) = golden("vqa_rad_small") else { return };
+    let Some(folder) = larger_golden("golden/vqa_rad_small") else { return };
     let (_, model) = published(&folder.join("m3ae_vqa_rad_small.ckpt"));
     let inputs = Checkpoint::open(&folder.join("inputs.safetensors")).unwrap();
     let float = |name: &str| TensorData::new(inputs.values(name).unwrap(), inputs.shape(name).unwrap());
@@ -161,16 +159,16 @@ fn a_published_checkpoint_answers_as_the_reference_does() {
 #[test]
 fn info_knows_every_golden_file() {
     for (path, kind) in [
-        ("tiny/m3ae.ckpt", Kind::M3ae),
+        ("fixture/m3ae.ckpt", Kind::M3ae),
         ("bert/m3ae.ckpt", Kind::M3ae),
-        ("tiny/clip-tiny.pt", Kind::Clip),
-        ("tiny/clip-tiny-legacy.pt", Kind::Clip),
-        ("tiny/clip-tiny-torchscript.pt", Kind::Clip),
-        ("tiny/roberta-tiny", Kind::Roberta),
+        ("clip/clip-tiny.pt", Kind::Clip),
+        ("clip/clip-tiny-legacy.pt", Kind::Clip),
+        ("clip/clip-tiny-torchscript.pt", Kind::Clip),
+        ("fixture/roberta-tiny", Kind::Roberta),
         ("bert/bert-tiny", Kind::Bert),
-        ("tiny/io.safetensors", Kind::Unknown),
+        ("fixture/io.safetensors", Kind::Unknown),
     ] {
-        let Some(path) = golden(path) else { return };
+        let path = golden(path);
         let info = info(&path).unwrap();
         assert_eq!(info.kind, kind, "{}", path.display());
         assert_eq!(matches!(info.needs, Needs::Unknown(_)), kind == Kind::Unknown, "{}", info.needs);
@@ -179,8 +177,7 @@ fn info_knows_every_golden_file() {
 
 #[test]
 fn a_larger_image_size_loads_with_resized_positions() {
-    let Some(folder) = golden("tiny") else { return };
-    let checkpoint = Checkpoint::open(&folder.join("m3ae.ckpt")).unwrap();
+    let checkpoint = Checkpoint::open(&golden("fixture/m3ae.ckpt")).unwrap();
     let mut config = find_config(&checkpoint).unwrap();
     config.vision = config.vision.at(96);
     let mut model = config.init(&Device::default()).unwrap();
@@ -192,16 +189,15 @@ fn a_larger_image_size_loads_with_resized_positions() {
 
 #[test]
 fn one_kind_of_golden_file_is_not_taken_for_another() {
-    let Some(folder) = golden("tiny") else { return };
-    let open = |name: &str| Checkpoint::open(&folder.join(name)).unwrap();
-    let (_, mut model) = published(&folder.join("m3ae.ckpt"));
+    let open = |name: &str| Checkpoint::open(&golden(name)).unwrap();
+    let (_, mut model) = published(&golden("fixture/m3ae.ckpt"));
     let before = state(&model);
     for error in [
-        load(&mut model, &open("clip-tiny.pt")).unwrap_err(),
-        load(&mut model, &open("roberta-tiny")).unwrap_err(),
-        load_clip(&mut model.vision_encoder, &open("roberta-tiny")).unwrap_err(),
-        load_text(&mut model.language_encoder, &open("clip-tiny-torchscript.pt")).unwrap_err(),
-        load_text(&mut model.language_encoder, &open("m3ae.ckpt")).unwrap_err(),
+        load(&mut model, &open("clip/clip-tiny.pt")).unwrap_err(),
+        load(&mut model, &open("fixture/roberta-tiny")).unwrap_err(),
+        load_clip(&mut model.vision_encoder, &open("fixture/roberta-tiny")).unwrap_err(),
+        load_text(&mut model.language_encoder, &open("clip/clip-tiny-torchscript.pt")).unwrap_err(),
+        load_text(&mut model.language_encoder, &open("fixture/m3ae.ckpt")).unwrap_err(),
     ] {
         assert!(matches!(error, WeightsError::Mismatch { .. }), "{error}");
     }

@@ -8,6 +8,8 @@ mod formats;
 mod golden;
 mod hostile;
 mod information;
+#[path = "../../../../tests/golden/locate.rs"]
+mod locate;
 
 use std::collections::HashMap;
 use std::fs;
