@@ -32,9 +32,10 @@ Tasks that are not commands of m3ae:
   bench <what>         measurements, each with one command (binary m3ae-lab); `cargo xtask bench --help` lists them
   parity <folder>      compares our outputs with the reference implementation's, tensor by tensor (binary m3ae-lab)
   test [arguments]     cargo test --workspace, with these arguments
-  ci [--wgpu-parity]   what must pass before a merge: formatting, tidy, clippy, tests, documentation, and that the wgpu and
-                       cuda backends compile; --wgpu-parity also runs the parity check on wgpu where Vulkan has a driver
-  tidy                 looks for overlong files, stubs, paths of one machine and crates without a description
+  ci [--wgpu-parity]   what must pass before a merge: formatting, tidy, clippy, tests, parity on ndarray, documentation, and
+                       that the wgpu and cuda backends compile; --wgpu-parity also checks parity on wgpu if Vulkan has a driver
+  tidy [--fix]         checks the form of sources and pages: width, length, import order, module names, stubs, references that
+                       lead nowhere; --fix writes the crates' READMEs from their documentation
   m3ae <arguments>     the m3ae binary with these arguments
   help                 this text
 ";
@@ -53,7 +54,8 @@ fn run() -> anyhow::Result<ExitCode> {
         Task::Test(args) => return binary::test(&root, &args),
         Task::Binary(run) => return binary::run(&root, &run),
         Task::Ci { wgpu_parity } => ci::run(&root, wgpu_parity)?,
-        Task::Tidy => tidy::run(&root)?,
+        Task::Tidy { fix: true } => tidy::fix(&root)?,
+        Task::Tidy { fix: false } => tidy::run(&root)?,
     }
     Ok(ExitCode::SUCCESS)
 }
