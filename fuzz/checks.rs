@@ -1,10 +1,12 @@
-//! What must hold for any bytes: called by the fuzz targets, and by `m3ae-prepare`'s `tests/it/corpus.rs` for the corpus.
+//! What must hold for any bytes: called by the fuzz targets, and by `m3ae-prepare`'s `tests/it/corpus.rs` for the
+//! corpus.
+
+use std::path::Path;
 
 use m3ae_data::arrow::{ArrowFile, Kind};
 use m3ae_image::{ClipTransform, DecodeOptions, Transform, decode_bytes};
 use m3ae_prepare::parse_captions;
 use m3ae_random::{Key, Stream};
-use std::path::Path;
 
 /// Limits under which an input takes milliseconds.
 const SMALL: DecodeOptions = DecodeOptions { max_pixels: 1 << 16, max_bytes: 1 << 20, apply_orientation: true };

@@ -1,7 +1,7 @@
 //! The tasks of this workspace: `cargo xtask <task>`. Run it without a task to see them all.
 //!
-//! A task is thin: it puts together a cargo command and hands over to it. What the tasks run lives in the binaries `m3ae`
-//! and `m3ae-lab` and in the crates under them.
+//! A task is thin: it puts together a cargo command and hands over to it. What the tasks run lives in the binaries
+//! `m3ae` and `m3ae-lab` and in the crates under them.
 
 mod args;
 mod binary;

@@ -6,11 +6,12 @@
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark: criterion's macros, and nothing to recover to")]
 
+use std::hint::black_box;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use image::GrayImage;
 use m3ae_data::{CaptionSample, Loader, LoaderConfig, pad};
 use m3ae_text::Tokenizer;
-use std::hint::black_box;
 
 /// Batches of images that are kept decoded and cropped: what is left is to put them together.
 fn batches(criterion: &mut Criterion) {

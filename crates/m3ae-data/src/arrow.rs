@@ -12,14 +12,14 @@
 //! "ARROW1\0\0" ┃ schema ┃ batch ┃ batch ┃ … ┃ footer: schema, place of each batch ┃ length ┃ "ARROW1"
 //! ```
 //!
-//! [`ArrowFile`] maps a file into memory and reads any row without reading the others: what it hands out are slices of the file.
-//! Files that pandas and pyarrow wrote are read as well as ours: either width of strings, binaries and lists.
-//! Nothing in a file is trusted: every offset is checked before it is followed, and what does not hold is an [`ArrowError`] that names
-//! file, row and column.
+//! [`ArrowFile`] maps a file into memory and reads any row without reading the others: what it hands out are slices of
+//! the file. Files that pandas and pyarrow wrote are read as well as ours: either width of strings, binaries and lists.
+//! Nothing in a file is trusted: every offset is checked before it is followed, and what does not hold is an
+//! [`ArrowError`] that names file, row and column.
 //!
-//! In the schema's metadata, `m3ae.vocabulary` holds the answers of a question-answering set (an answer's place is its label),
-//! `m3ae.labels` the names of each label column's classes, and `m3ae.question_types` what each question is about, where the data
-//! set says so (image name → a text per question).
+//! In the schema's metadata, `m3ae.vocabulary` holds the answers of a question-answering set (an answer's place is its
+//! label), `m3ae.labels` the names of each label column's classes, and `m3ae.question_types` what each question is
+//! about, where the data set says so (image name → a text per question).
 
 mod columns;
 mod error;
@@ -39,8 +39,8 @@ pub use write::{ArrowWriter, Row, RowData, WrittenFile, sha256};
 pub const VOCABULARY_KEY: &str = "m3ae.vocabulary";
 /// The metadata key of class names: a JSON object, column → array of names.
 pub const LABELS_KEY: &str = "m3ae.labels";
-/// The metadata key of question types: a JSON object, image name → a text per question, empty where there is none. Several types of
-/// one question are separated by commas.
+/// The metadata key of question types: a JSON object, image name → a text per question, empty where there is none.
+/// Several types of one question are separated by commas.
 pub const QUESTION_TYPES_KEY: &str = "m3ae.question_types";
 /// MELINDA's label columns, in the reference's order.
 pub const LABEL_COLUMNS: [&str; 4] = ["i_meth", "p_meth", "i_meth_label", "p_meth_label"];

@@ -2,8 +2,8 @@
 
 use crate::Skipped;
 
-/// Samples of one training step. B is the number of samples whose images could be read: at most the batch size, and 0 where none
-/// could, or where other ranks share the rest of the epoch.
+/// Samples of one training step. B is the number of samples whose images could be read: at most the batch size, and 0
+/// where none could, or where other ranks share the rest of the epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptionBatch {
     /// The epoch, from 0.

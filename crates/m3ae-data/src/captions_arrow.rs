@@ -1,18 +1,20 @@
 //! Captions of prepared files, for the loader.
 
+use std::{collections::HashMap, path::Path};
+
 use crate::{
     CaptionSample, CaptionSet, DataError, SkipReason, Skipped, arrow::ArrowFile, collapse_whitespace, source::row_path,
 };
-use std::{collections::HashMap, path::Path};
 
-/// Reads the captions of a prepared file: one sample per caption, as of ROCO's layout. Its images stay in the file, and are found
-/// there through the samples' paths.
+/// Reads the captions of a prepared file: one sample per caption, as of ROCO's layout. Its images stay in the file, and
+/// are found there through the samples' paths.
 ///
-/// Sample ids begin with the file's name without its ending (`roco_train/ROCO_00001.jpg#0`), so that several files can be joined. An
-/// image that stands in two rows counts its captions on.
+/// Sample ids begin with the file's name without its ending (`roco_train/ROCO_00001.jpg#0`), so that several files can
+/// be joined. An image that stands in two rows counts its captions on.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, or holds no captions. Captions that are empty are in [`CaptionSet::skipped`].
+/// When the file cannot be read, is damaged, or holds no captions. Captions that are empty are in
+/// [`CaptionSet::skipped`].
 pub fn read_captions_arrow(path: &Path) -> Result<CaptionSet, DataError> {
     let file = ArrowFile::open(path)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -49,14 +51,16 @@ pub fn read_captions_arrow(path: &Path) -> Result<CaptionSet, DataError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, fs};
+
+    use image::GrayImage;
+    use m3ae_text::Tokenizer;
+
     use super::*;
     use crate::{
         Loader, LoaderConfig,
         arrow::{ArrowWriter, Kind, Row, RowData},
     };
-    use image::GrayImage;
-    use m3ae_text::Tokenizer;
-    use std::{collections::BTreeMap, fs};
 
     #[test]
     fn a_prepared_file_gives_the_batches_of_its_images() {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// A failure that concerns a whole data set: says what was wrong, where, and what to do. What concerns one line or one image is a
-/// [`Skipped`](crate::Skipped) instead.
+/// A failure that concerns a whole data set: says what was wrong, where, and what to do. What concerns one line or one
+/// image is a [`Skipped`](crate::Skipped) instead.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A setting has an impossible value.

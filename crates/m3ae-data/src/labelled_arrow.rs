@@ -1,15 +1,17 @@
 //! Questions and classes of prepared files, for fine-tuning and evaluation.
 
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use m3ae_text::Vocabulary;
+
 use crate::{
     CaptionSample, DataError,
     arrow::{ArrowError, ArrowFile, Kind, LABEL_COLUMNS},
     collapse_whitespace,
     source::row_path,
-};
-use m3ae_text::Vocabulary;
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
 };
 
 /// A question about an image, with its answers.
@@ -66,7 +68,8 @@ pub fn read_questions_arrow(path: &Path) -> Result<QuestionSet, DataError> {
                 targets.push((class, score as f32));
             }
             questions.push(Question {
-                // As it stands: published models were trained with the questions' stray spaces and tabs, which are tokens.
+                // As it stands: published models were trained with the questions' stray spaces and tabs, which are
+                // tokens.
                 sample: ids.sample(row.image_id, number, (*question).to_owned()),
                 image_id: row.image_id.to_owned(),
                 question_id: row.question_ids[i],
@@ -80,8 +83,8 @@ pub fn read_questions_arrow(path: &Path) -> Result<QuestionSet, DataError> {
     Ok(QuestionSet { path: path.to_owned(), questions, vocabulary })
 }
 
-/// The vocabulary of sets that belong together: the one they carry, or, for the reference's own files, which carry none, the one
-/// that their labels and answers tell.
+/// The vocabulary of sets that belong together: the one they carry, or, for the reference's own files, which carry
+/// none, the one that their labels and answers tell.
 ///
 /// # Errors
 /// When two sets have different vocabularies, or a class has two answers or none.
@@ -222,9 +225,10 @@ impl<'a> Ids<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::arrow::{ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, RowData, VOCABULARY_KEY};
-    use std::collections::BTreeMap;
 
     fn write(path: &Path, kind: Kind, metadata: &[(&str, &str)], rows: Vec<RowData>) {
         let metadata: BTreeMap<String, String> =

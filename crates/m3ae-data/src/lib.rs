@@ -4,8 +4,8 @@
 //! roco_train.arrow ──read_captions_arrow──▶ CaptionSet ──Loader──▶ CaptionBatch { images [B, 3, S, S], text_ids, … }
 //! ```
 //!
-//! - [`arrow`] reads and writes the files. [`read_captions_arrow`], [`read_questions_arrow`] and [`read_classes_arrow`] make
-//!   samples of their rows; [`mix`] joins several sources.
+//! - [`arrow`] reads and writes the files. [`read_captions_arrow`], [`read_questions_arrow`] and [`read_classes_arrow`]
+//!   make samples of their rows; [`mix`] joins several sources.
 //! - [`Loader`] makes batches with threads. A batch depends on seed, epoch and number only.
 //!
 //! Batches are plain vectors: no tensor library is chosen here.

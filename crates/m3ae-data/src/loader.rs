@@ -1,13 +1,5 @@
 //! Batches of captioned images: the same for every number of workers and after every resume.
 
-use crate::{
-    CaptionBatch, CaptionSample, DataError, SkipReason, Skipped,
-    prefetch::{Make, Prefetch},
-    store::ImageStore,
-};
-use m3ae_image::{ClipTransform, Crop, ImageError};
-use m3ae_random::{Generator, Key, Stream};
-use m3ae_text::Tokenizer;
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
@@ -15,6 +7,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+};
+
+use m3ae_image::{ClipTransform, Crop, ImageError};
+use m3ae_random::{Generator, Key, Stream};
+use m3ae_text::Tokenizer;
+
+use crate::{
+    CaptionBatch, CaptionSample, DataError, SkipReason, Skipped,
+    prefetch::{Make, Prefetch},
+    store::ImageStore,
 };
 
 mod config;
@@ -63,8 +65,8 @@ impl Loader {
     /// Tokenizes the captions, and finds which samples share an image (by path). No image is read yet.
     ///
     /// # Errors
-    /// When a setting is impossible, there is no sample, two have the same id, false images are wanted of a single image, or false
-    /// texts where a sample can have none.
+    /// When a setting is impossible, there is no sample, two have the same id, false images are wanted of a single
+    /// image, or false texts where a sample can have none.
     pub fn new(samples: &[CaptionSample], tokenizer: &Tokenizer, config: &LoaderConfig) -> Result<Self, DataError> {
         let clip = ClipTransform::new(config.side)?;
         config.validate()?;
@@ -137,8 +139,9 @@ impl Loader {
         self.truncated
     }
 
-    /// The batches of an epoch in order, from `first_batch` on: 0 for a whole epoch, the number of batches already seen to
-    /// resume one. Work begins at once, in threads of its own; dropping the iterator ends them. It ends after an error.
+    /// The batches of an epoch in order, from `first_batch` on: 0 for a whole epoch, the number of batches already seen
+    /// to resume one. Work begins at once, in threads of its own; dropping the iterator ends them. It ends after an
+    /// error.
     pub fn epoch(
         &self,
         epoch: u64,
@@ -202,8 +205,8 @@ impl Shared {
         Key { seed: self.seed, epoch, sample: &sample.id, stream }.generator()
     }
 
-    /// A random image that is not the sample's own. One that cannot be read is drawn anew. Its random changes follow from the same
-    /// generator.
+    /// A random image that is not the sample's own. One that cannot be read is drawn anew. Its random changes follow
+    /// from the same generator.
     fn false_image(&self, epoch: u64, sample: &Sample) -> Result<Arc<Crop>, SkipReason> {
         let mut generator = self.generator(epoch, sample, Stream::FalseImage);
         let mut last = String::new();

@@ -1,7 +1,8 @@
 //! Several sources in one pre-training set.
 
-use crate::{CaptionSample, DataError};
 use m3ae_random::{Key, Stream};
+
+use crate::{CaptionSample, DataError};
 
 /// A source of a mixture.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +18,8 @@ pub struct MixtureSource {
 const MAX_WEIGHT: f64 = 100.0;
 
 /// Joins sources into one set of samples, source after source, each weighted. Repeated samples get ids of their own
-/// (`…~1`, `…~2`), and so their own random draws. Which samples a fractional weight takes depends on the seed and each sample's id
-/// only: no source's change moves another's.
+/// (`…~1`, `…~2`), and so their own random draws. Which samples a fractional weight takes depends on the seed and each
+/// sample's id only: no source's change moves another's.
 ///
 /// # Errors
 /// When a weight is impossible or nothing remains.

@@ -1,6 +1,5 @@
 //! Work done ahead by threads and delivered in order.
 
-use crate::DataError;
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -13,12 +12,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use crate::DataError;
+
 /// Makes one item. The flag turns true when nobody waits for it any longer: a long piece of work may then return
 /// anything early.
 pub(crate) type Make<T> = Arc<dyn Fn(usize, &AtomicBool) -> Result<T, DataError> + Send + Sync>;
 
-/// An iterator over the items of a range, in order, made by `workers` threads at most `ahead` items before they are asked for;
-/// by the caller itself where `workers` is 0. It ends after the first error. Dropping it ends the threads.
+/// An iterator over the items of a range, in order, made by `workers` threads at most `ahead` items before they are
+/// asked for; by the caller itself where `workers` is 0. It ends after the first error. Dropping it ends the threads.
 pub(crate) struct Prefetch<T> {
     shared: Arc<Shared<T>>,
     /// The next item to deliver.
@@ -182,8 +183,9 @@ impl<T> Drop for Prefetch<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::{sync::atomic::AtomicUsize, time::Duration};
+
+    use super::*;
 
     #[test]
     fn items_come_in_order_for_any_number_of_workers() {

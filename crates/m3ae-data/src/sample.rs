@@ -103,8 +103,8 @@ pub enum SkipReason {
     },
 }
 
-/// One space for every run of whitespace, none at the ends. Non-breaking spaces count, and so do the four separators of ASCII,
-/// which Python takes for whitespace and Unicode does not.
+/// One space for every run of whitespace, none at the ends. Non-breaking spaces count, and so do the four separators of
+/// ASCII, which Python takes for whitespace and Unicode does not.
 #[must_use]
 pub fn collapse_whitespace(text: &str) -> String {
     let is_space = |c: char| c.is_whitespace() || ('\u{1C}'..='\u{1F}').contains(&c);

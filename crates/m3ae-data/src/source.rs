@@ -1,10 +1,8 @@
 //! Where an image's bytes come from: a file of its own, or a row of a prepared file.
 //!
-//! A row is named as if it were a file below its Arrow file: `roco_train.arrow/12`. So a sample needs one path, whatever it is of,
-//! and messages say where an image is.
+//! A row is named as if it were a file below its Arrow file: `roco_train.arrow/12`. So a sample needs one path,
+//! whatever it is of, and messages say where an image is.
 
-use crate::arrow::ArrowFile;
-use m3ae_image::{DecodeOptions, Image, ImageError, decode, decode_bytes};
 use std::{
     collections::HashMap,
     ffi::OsStr,
@@ -12,6 +10,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use m3ae_image::{DecodeOptions, Image, ImageError, decode, decode_bytes};
+
+use crate::arrow::ArrowFile;
 
 /// Something that holds encoded images by number.
 pub trait ImageBytes: Send + Sync {

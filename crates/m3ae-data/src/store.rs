@@ -1,13 +1,15 @@
 //! The images of a data set, each once, with a memory of those already read.
 
-use crate::source::ImageSources;
-use m3ae_image::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform};
-use m3ae_random::Generator;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use m3ae_image::{ClipTransform, Crop, DecodeOptions, Image, ImageError, Transform};
+use m3ae_random::Generator;
+
+use crate::source::ImageSources;
 
 /// Images by number. A crop from memory is the crop that reading the file would give.
 pub(crate) struct ImageStore {
@@ -65,8 +67,8 @@ impl ImageStore {
         &self.paths[image]
     }
 
-    /// An image, transformed up to normalisation. A transform that is not random leaves the generator alone, and so does an image
-    /// that cannot be read.
+    /// An image, transformed up to normalisation. A transform that is not random leaves the generator alone, and so
+    /// does an image that cannot be read.
     pub fn crop(&self, image: usize, generator: &mut Generator) -> Result<Arc<Crop>, ImageError> {
         let known = self.memory().kept.get(&image).cloned();
         let kept = match known {
@@ -104,9 +106,10 @@ impl ImageStore {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use image::GrayImage;
     use m3ae_random::{Key, Stream};
+
+    use super::*;
 
     #[test]
     fn memory_is_bounded_and_changes_nothing() {

@@ -13,8 +13,8 @@ use crate::leftovers::{self, PART, RANDOM};
 /// Files are written in pieces of this many bytes.
 pub(crate) const BUFFER: usize = 1 << 20;
 
-/// Writes `bytes` to the file at `path`, whole or not at all. A file that was there before is replaced; if anything fails, it
-/// stays as it was.
+/// Writes `bytes` to the file at `path`, whole or not at all. A file that was there before is replaced; if anything
+/// fails, it stays as it was.
 ///
 /// # Errors
 /// The folder is missing or cannot be written, or a folder has the name.
@@ -22,8 +22,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<FileHash, FilesError> {
     write_file(path, |file| file.write_all(bytes).map_err(FilesError::io("write", path)))
 }
 
-/// Writes the file at `path` as [`write()`] does, with what `fill` writes. An error of `fill` is passed on, and the former file
-/// stays.
+/// Writes the file at `path` as [`write()`] does, with what `fill` writes. An error of `fill` is passed on, and the
+/// former file stays.
 ///
 /// # Errors
 /// As [`write()`]; or as `fill`.
@@ -36,8 +36,8 @@ pub fn write_file<E: From<FilesError>>(
     Ok(file.commit()?)
 }
 
-/// A file that is being written: for writers that cannot be a closure, see [`write_file`]. Nothing is at its path before
-/// [`commit`](Self::commit). Dropped without it, the file is gone.
+/// A file that is being written: for writers that cannot be a closure, see [`write_file`]. Nothing is at its path
+/// before [`commit`](Self::commit). Dropped without it, the file is gone.
 #[derive(Debug)]
 pub struct NewFile {
     path: PathBuf,

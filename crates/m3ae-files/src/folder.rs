@@ -10,8 +10,8 @@ use crate::file::{BUFFER, sync_folder};
 use crate::hash::{FileHash, HashingWriter};
 use crate::leftovers::{self, OLD, PART, Reserved};
 
-/// Makes the folder at `path`, whole or not at all: `fill` writes into a temporary folder beside it, which then takes the name.
-/// `path` must not exist, or be an empty folder. An error of `fill` is passed on, and nothing is left.
+/// Makes the folder at `path`, whole or not at all: `fill` writes into a temporary folder beside it, which then takes
+/// the name. `path` must not exist, or be an empty folder. An error of `fill` is passed on, and nothing is left.
 ///
 /// # Errors
 /// [`FilesError::Exists`] if something is at `path`; [`FilesError::Io`] if a file cannot be written; or as `fill`.
@@ -34,11 +34,13 @@ pub fn write_folder<T, E: From<FilesError>>(
     Ok(filled)
 }
 
-/// Makes the folder at `path` as [`write_folder`] does, in the place of the one that may be there. The former one is set aside
-/// when the new one is complete, and removed when the new one has its name: a process killed between the two leaves neither.
+/// Makes the folder at `path` as [`write_folder`] does, in the place of the one that may be there. The former one is
+/// set aside when the new one is complete, and removed when the new one has its name: a process killed between the two
+/// leaves neither.
 ///
 /// # Errors
-/// [`FilesError::Io`] if a file cannot be written or the former folder cannot be moved; or as `fill`. The former folder stays.
+/// [`FilesError::Io`] if a file cannot be written or the former folder cannot be moved; or as `fill`. The former folder
+/// stays.
 pub fn replace_folder<T, E: From<FilesError>>(
     path: &Path,
     fill: impl FnOnce(&mut NewFolder) -> Result<T, E>,
@@ -96,8 +98,8 @@ impl NewFolder {
         Ok(Self { temporary, hashes: BTreeMap::new() })
     }
 
-    /// The temporary folder, for writers that need a path. Files written by path are synced at the end, and have no hash in
-    /// [`hashes`](Self::hashes).
+    /// The temporary folder, for writers that need a path. Files written by path are synced at the end, and have no
+    /// hash in [`hashes`](Self::hashes).
     #[must_use]
     pub fn path(&self) -> &Path {
         self.temporary.path()

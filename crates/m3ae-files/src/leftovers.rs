@@ -18,10 +18,11 @@ const LOCK: &str = ".lock";
 /// How many random letters and digits a temporary name has.
 pub(crate) const RANDOM: usize = 6;
 
-/// Removes from `folder` the temporary files and folders that killed processes left there, and returns their paths. What a
-/// living process is writing or removing stays: such a process holds a lock on it.
+/// Removes from `folder` the temporary files and folders that killed processes left there, and returns their paths.
+/// What a living process is writing or removing stays: such a process holds a lock on it.
 ///
-/// Names that earlier versions gave, with a process's number instead of random letters or with neither, are cleared too.
+/// Names that earlier versions gave, with a process's number instead of random letters or with neither, are cleared
+/// too.
 ///
 /// Where the file system has no locks, nothing is removed and a warning is logged for each leftover.
 ///
@@ -120,8 +121,8 @@ fn is_temporary(name: &str) -> bool {
         return stem.rsplit_once('.').is_some_and(|(_, last)| is_random(last) || is_number(last))
             || is_checkpoint(stem);
     }
-    // Formerly `vqa_train.arrow.partial`, `tokenizer.json.<process>.partial` and `phantom.partial-<process>-<n>`. Other names with
-    // that ending are not ours to remove: an evaluation keeps its scores so far in one.
+    // Formerly `vqa_train.arrow.partial`, `tokenizer.json.<process>.partial` and `phantom.partial-<process>-<n>`. Other
+    // names with that ending are not ours to remove: an evaluation keeps its scores so far in one.
     let is_former = |stem: &str| {
         stem.rsplit_once('.').is_some_and(|(_, last)| matches!(last, "arrow" | "json" | "parquet") || is_number(last))
     };

@@ -1,7 +1,7 @@
 //! Files and folders that appear whole or not at all, locks between processes, and hashes made while writing.
 //!
-//! - [`write()`] and [`write_file`] replace a file. [`write_folder`] makes a new folder, [`replace_folder`] replaces one, and
-//!   [`remove_folder`] removes one.
+//! - [`write()`] and [`write_file`] replace a file. [`write_folder`] makes a new folder, [`replace_folder`] replaces
+//!   one, and [`remove_folder`] removes one.
 //! - Each file is hashed while it is written ([`FileHash`]); [`hash_file`] hashes a file that is there already.
 //! - A [`Lock`] is held by one process at a time. The system releases it when the process ends, however it ends.
 //! - [`clear_leftovers`] removes the temporary files and folders that killed processes left behind.

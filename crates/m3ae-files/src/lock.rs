@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::error::FilesError;
 
-/// A lock that one process holds at a time, on a file made for it. It is released when it is dropped, and by the system when
-/// the process ends, however it ends. The file stays: who removed it could remove another process's lock.
+/// A lock that one process holds at a time, on a file made for it. It is released when it is dropped, and by the system
+/// when the process ends, however it ends. The file stays: who removed it could remove another process's lock.
 ///
 /// Some network file systems have no locks. There, a warning is logged and every process gets the lock.
 ///

@@ -6,11 +6,12 @@
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark: criterion's macros, and nothing to recover to")]
 
+use std::{hint::black_box, io::Cursor};
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use image::{ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 use m3ae_image::{ClipTransform, DecodeOptions, Transform, decode_bytes};
 use m3ae_random::{Key, Stream};
-use std::{hint::black_box, io::Cursor};
 
 /// A picture of a radiograph's usual size, smooth with some noise.
 fn picture() -> RgbImage {

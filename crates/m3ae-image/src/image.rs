@@ -1,10 +1,8 @@
 //! Image files to 8-bit pixels.
 //!
-//! Any file is hostile until decoded: its size, its pixels and its decoded bytes are limited before memory is spent, the format is
-//! read from its content and not its name, and a file that ends too early is refused.
+//! Any file is hostile until decoded: its size, its pixels and its decoded bytes are limited before memory is spent,
+//! the format is read from its content and not its name, and a file that ends too early is refused.
 
-use crate::{ImageError, jpeg};
-use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
 use std::{
     fs,
     io::{self, Cursor, Read},
@@ -13,13 +11,17 @@ use std::{
     path::Path,
 };
 
+use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
+
+use crate::{ImageError, jpeg};
+
 /// How image files are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeOptions {
     /// Images with more pixels are refused. Default: 64 Mi (8192×8192).
     pub max_pixels: u64,
-    /// Files, and decoded images, with more bytes are refused. Default: 512 MiB. While an image is decoded, up to about twice
-    /// as much may be in use.
+    /// Files, and decoded images, with more bytes are refused. Default: 512 MiB. While an image is decoded, up to about
+    /// twice as much may be in use.
     pub max_bytes: u64,
     /// Turn the image as its EXIF tag says. Default: false, as the reference does.
     pub apply_orientation: bool,
@@ -57,8 +59,8 @@ impl Layout {
     }
 }
 
-/// A decoded image: 8 bits per channel, rows from the top, at least one pixel. It keeps the fewest channels that hold its file's
-/// content; [`to_rgba`](Image::to_rgba) gives all four.
+/// A decoded image: 8 bits per channel, rows from the top, at least one pixel. It keeps the fewest channels that hold
+/// its file's content; [`to_rgba`](Image::to_rgba) gives all four.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     width: usize,
@@ -131,8 +133,8 @@ impl Image {
     }
 }
 
-/// Reads an image file: PNG or JPEG of any kind. Palettes, 1-bit and CMYK images become grey or colour, and 16-bit channels are
-/// scaled to 8 bits with rounding (`v / 257`).
+/// Reads an image file: PNG or JPEG of any kind. Palettes, 1-bit and CMYK images become grey or colour, and 16-bit
+/// channels are scaled to 8 bits with rounding (`v / 257`).
 ///
 /// # Errors
 /// When the file cannot be read, is neither format, is cut off or damaged, or is beyond the limits.

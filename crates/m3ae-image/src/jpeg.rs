@@ -1,8 +1,8 @@
-//! Whether a JPEG file is whole. The decoder fills what is missing with grey and says nothing; a cut-off radiograph must not
-//! train a model.
+//! Whether a JPEG file is whole. The decoder fills what is missing with grey and says nothing; a cut-off radiograph
+//! must not train a model.
 
-/// Whether the file reaches its end-of-image marker: walks the segments of the file's main image, so that the end marker
-/// of an embedded thumbnail does not count.
+/// Whether the file reaches its end-of-image marker: walks the segments of the file's main image, so that the end
+/// marker of an embedded thumbnail does not count.
 ///
 /// ```text
 /// FF D8 | FF xx len payload … | FF DA len header, entropy-coded data (FF 00 and FF D0–D7 belong to it) | … | FF D9

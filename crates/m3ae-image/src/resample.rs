@@ -1,8 +1,8 @@
 //! Bicubic resampling of 8-bit images, bit for bit as Pillow does it.
 //!
-//! Two passes, columns then rows. Each output value is a weighted sum of the inputs under the kernel (a = -0.5, widened by the
-//! scale where the image shrinks), in integers: weights are rounded to 22 fractional bits, and each pass rounds to 8 bits.
-//! Source: Pillow, `src/libImaging/Resample.c` (behaviour; the code is ours).
+//! Two passes, columns then rows. Each output value is a weighted sum of the inputs under the kernel (a = -0.5, widened
+//! by the scale where the image shrinks), in integers: weights are rounded to 22 fractional bits, and each pass rounds
+//! to 8 bits. Source: Pillow, `src/libImaging/Resample.c` (behaviour; the code is ours).
 
 use std::ops::Range;
 
@@ -52,8 +52,8 @@ fn taps(from: usize, to: usize, wanted: Range<usize>) -> Vec<Taps> {
         .collect()
 }
 
-/// `sum + value · weight`. It cannot overflow: the weights of an output add up to 2^22, those below 0 to no less than -2^20, so that
-/// a sum stays under 1.5 · 255 · 2^22 < 2^31. Saying so keeps checks out of the innermost loop.
+/// `sum + value · weight`. It cannot overflow: the weights of an output add up to 2^22, those below 0 to no less than
+/// -2^20, so that a sum stays under 1.5 · 255 · 2^22 < 2^31. Saying so keeps checks out of the innermost loop.
 fn add(sum: i32, value: u8, weight: i32) -> i32 {
     sum.wrapping_add(i32::from(value).wrapping_mul(weight))
 }

@@ -1,12 +1,14 @@
 //! The image transform of CLIP: what the vision encoder sees.
 
+use std::ops::Range;
+
+use m3ae_random::Generator;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Image, Layout, TransformError,
     resample::{premultiply, resample, unpremultiply},
 };
-use m3ae_random::Generator;
-use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 mod pixels;
 mod rand_augment;
@@ -34,7 +36,8 @@ const NORMALISED: [[f32; 256]; 3] = {
     table
 };
 
-/// How an image becomes S×S pixels. All end with the same resampling and normalisation; the random ones are for training.
+/// How an image becomes S×S pixels. All end with the same resampling and normalisation; the random ones are for
+/// training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transform {
     /// CLIP's own: shorter side to S, the middle S×S. Draws nothing.
@@ -101,8 +104,8 @@ impl std::fmt::Display for Transform {
 
 /// CLIP's transform: shorter side to S (bicubic, as Pillow), the middle S×S, RGB, normalised by mean and deviation.
 ///
-/// Transparency works as in the reference: the resize weighs colours by alpha, then alpha is dropped, so that transparent pixels
-/// show their colour.
+/// Transparency works as in the reference: the resize weighs colours by alpha, then alpha is dropped, so that
+/// transparent pixels show their colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClipTransform {
     side: usize,

@@ -4,6 +4,8 @@ mod abdomen;
 mod chest;
 mod head;
 
+use image::{GrayImage, Luma};
+
 use crate::{
     PhantomConfig, PhantomError,
     canvas::{Canvas, Texture},
@@ -11,12 +13,12 @@ use crate::{
     shapes::{Point, blob},
     truth::{Finding, Truth},
 };
-use image::{GrayImage, Luma};
 
 /// The grey-level difference from which [`finding_mask`] counts a pixel as changed, of 255.
 pub const VISIBLE_DIFFERENCE: u8 = 20;
 
-/// The image of `truth`, `side` x `side` pixels, 8 bits of grey. The same arguments give the same pixels on every machine.
+/// The image of `truth`, `side` x `side` pixels, 8 bits of grey. The same arguments give the same pixels on every
+/// machine.
 ///
 /// # Errors
 /// [`PhantomError::Config`] where `side` is outside of what [`PhantomConfig`] allows.
@@ -25,8 +27,9 @@ pub fn render(truth: &Truth, side: u32) -> Result<GrayImage, PhantomError> {
     Ok(draw(truth, truth.finding.as_ref(), side).develop(&truth.anatomy, Some(truth.generator("noise"))))
 }
 
-/// Where the finding of `truth` is visible: 255 where the finding changes a pixel by at least [`VISIBLE_DIFFERENCE`] against the same
-/// patient without it (both without noise), 0 elsewhere; all 0 where the image is normal. Same size as [`render`]'s image.
+/// Where the finding of `truth` is visible: 255 where the finding changes a pixel by at least [`VISIBLE_DIFFERENCE`]
+/// against the same patient without it (both without noise), 0 elsewhere; all 0 where the image is normal. Same size as
+/// [`render`]'s image.
 ///
 /// # Errors
 /// [`PhantomError::Config`] where `side` is outside of what [`PhantomConfig`] allows.

@@ -1,11 +1,12 @@
 //! The picture being drawn: grey values between 0 (black) and 1 (white), painted over with soft-edged shapes.
 
+use image::GrayImage;
+use m3ae_random::Generator;
+
 use crate::{
     shapes::{Point, cosine_sine},
     truth::Anatomy,
 };
-use image::GrayImage;
-use m3ae_random::Generator;
 
 /// A square picture, row after row.
 pub(crate) struct Canvas {
@@ -43,8 +44,8 @@ impl Canvas {
         self.change(shape, edge, |_, _| delta);
     }
 
-    /// Brightens `shape` as bone does in a projection: by the share `delta` of what is missing to white, so that it shows in
-    /// dark surroundings and hardly in bright ones.
+    /// Brightens `shape` as bone does in a projection: by the share `delta` of what is missing to white, so that it
+    /// shows in dark surroundings and hardly in bright ones.
     pub fn screen(&mut self, shape: impl Fn(Point) -> f32, edge: f32, delta: f32) {
         self.change(shape, edge, |old, _| delta * (1.0 - old));
     }
@@ -79,8 +80,8 @@ impl Canvas {
     }
 }
 
-/// A number of mean 0 and variance 1 in -3..3, nearly normal. It is the sum of twelve uniform ones of 16 bits each: unlike
-/// a logarithm and a cosine, this is the same on every machine.
+/// A number of mean 0 and variance 1 in -3..3, nearly normal. It is the sum of twelve uniform ones of 16 bits each:
+/// unlike a logarithm and a cosine, this is the same on every machine.
 fn bell(generator: &mut Generator) -> f32 {
     let mut sum = 0_u32;
     for _ in 0..3 {
@@ -123,8 +124,9 @@ impl Texture {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_random::{Key, Stream};
+
+    use super::*;
 
     #[test]
     fn noise_has_mean_zero_and_variance_one() {

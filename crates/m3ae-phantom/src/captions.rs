@@ -1,10 +1,11 @@
 //! Captions: a small grammar whose every sentence states modality, view, finding, side, region, size and density.
 
+use m3ae_random::Generator;
+
 use crate::{
     language::{article, capitalised, density, names, place, size, views},
     truth::{Finding, Truth, pick},
 };
-use m3ae_random::Generator;
 
 /// `count` captions of `truth`, all different as long as the grammar has that many (at least
 /// [`MAX_CAPTIONS_PER_IMAGE`](crate::MAX_CAPTIONS_PER_IMAGE)). The first `n` of them do not depend on `count`.

@@ -1,7 +1,8 @@
 //! What to generate: [`PhantomConfig`].
 
-use crate::PhantomError;
 use serde::{Deserialize, Serialize};
+
+use crate::PhantomError;
 
 /// The largest number of images one split may have.
 pub const MAX_IMAGES_PER_SPLIT: usize = 1_000_000;

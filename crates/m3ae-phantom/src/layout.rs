@@ -1,5 +1,9 @@
 //! Where everything of a data set lies, and what its records look like.
 
+use std::{fs, path::Path};
+
+use serde::Serialize;
+
 use crate::{
     config::PhantomConfig,
     error::PhantomError,
@@ -7,10 +11,9 @@ use crate::{
     questions::{AnswerType, Question},
     truth::Truth,
 };
-use serde::Serialize;
-use std::{fs, path::Path};
 
-/// The version of the folder's layout and of the drawing: it grows whenever the same configuration would give other bytes.
+/// The version of the folder's layout and of the drawing: it grows whenever the same configuration would give other
+/// bytes.
 pub const FORMAT_VERSION: u32 = 1;
 /// The file with one truth per line.
 pub(crate) const TRUTHS: &str = "truth.jsonl";
@@ -87,8 +90,8 @@ pub(crate) struct Job {
     pub id: String,
 }
 
-/// Every image of a data set, split after split. An id is the image's number within its split, so that it does not depend on
-/// how many images there are.
+/// Every image of a data set, split after split. An id is the image's number within its split, so that it does not
+/// depend on how many images there are.
 pub(crate) fn jobs(config: &PhantomConfig) -> Vec<Job> {
     let of = |folder: Folder| {
         (1..=folder.count(config)).map(move |i| Job { folder, id: format!("{}-{i:05}", folder.prefix()) })
@@ -126,8 +129,8 @@ pub(crate) fn vqa_record<'a>(qid: usize, truth: &Truth, question: &'a Question) 
     }
 }
 
-/// Whether `folder` holds the complete data set of exactly this `config`, made by this version: its `phantom.json`, which is
-/// written last, is the one that [`generate`](crate::generate) would write.
+/// Whether `folder` holds the complete data set of exactly this `config`, made by this version: its `phantom.json`,
+/// which is written last, is the one that [`generate`](crate::generate) would write.
 ///
 /// # Errors
 /// [`PhantomError::Io`] where there is such a file but it cannot be read; a missing file is a plain "no".

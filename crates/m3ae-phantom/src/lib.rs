@@ -1,12 +1,12 @@
 //! Synthetic radiology images with captions, questions and known truth, in the layouts of the real data sets.
 //!
-//! Three schematic studies (axial head CT, PA chest X-ray, axial abdominal CT), sixteen kinds of findings that vary in side,
-//! region, size and density, and normal images. Everything about an image follows from a seed and the image's id: a
-//! [`Truth`] is drawn from them, and [`render`], [`captions`] and [`questions`] are functions of the truth. Adding images
-//! never changes others, and the bytes are the same on every machine and for every number of processors.
+//! Three schematic studies (axial head CT, PA chest X-ray, axial abdominal CT), sixteen kinds of findings that vary in
+//! side, region, size and density, and normal images. Everything about an image follows from a seed and the image's id:
+//! a [`Truth`] is drawn from them, and [`render`], [`captions`] and [`questions`] are functions of the truth. Adding
+//! images never changes others, and the bytes are the same on every machine and for every number of processors.
 //!
-//! Images follow the radiological convention: **the patient's left is at the image's right**, and "left" always means the
-//! patient's.
+//! Images follow the radiological convention: **the patient's left is at the image's right**, and "left" always means
+//! the patient's.
 //!
 //! ```
 //! use m3ae_phantom::{Truth, captions, questions, render};
@@ -26,18 +26,18 @@
 //! ```text
 //! <out>/roco/{train,val,test}/radiology/captions.txt      one `id<TAB>caption` line per caption, UTF-8
 //!                                      /images/<id>.jpg   grey JPEG of quality 95
-//! <out>/vqa_rad/{trainset,valset,testset}.json            one array of records with VQA-RAD's keys; `qid` counts from 1 over
+//! <out>/vqa_rad/{trainset,valset,testset}.json            records with the keys of VQA-RAD; `qid` counts from 1 over
 //!                                                         all three files
 //! <out>/vqa_rad/images/<id>.jpg                           other images than ROCO's: no pre-training run has seen them
 //! <out>/truth.jsonl                                       one `Truth` per image of either data set
 //! <out>/phantom.json                                      format version and config, written last (see `is_complete`)
 //! ```
-//! Ids are `phantom-<split>-<number>` and `phantom-vqa-<split>-<number>`, numbered from 00001 within a split. Splits share no
-//! image.
+//! Ids are `phantom-<split>-<number>` and `phantom-vqa-<split>-<number>`, numbered from 00001 within a split. Splits
+//! share no image.
 //!
 //! # What it is not
-//! The images are drawings. A model that reads them has learned to read drawings: results on them say that a training run
-//! works, and nothing about patients.
+//! The images are drawings. A model that reads them has learned to read drawings: results on them say that a training
+//! run works, and nothing about patients.
 
 mod anatomy;
 mod canvas;

@@ -1,15 +1,16 @@
 //! Questions with answers, in VQA-RAD's terms.
 //!
-//! Closed questions are balanced: over many images, each text is answered "Yes" about as often as "No", so that a model that
-//! does not look at the image stays at one half.
+//! Closed questions are balanced: over many images, each text is answered "Yes" about as often as "No", so that a model
+//! that does not look at the image stays at one half.
+
+use m3ae_random::Generator;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Density, FindingKind, Region, Side, Size, Study},
     language::{article, capitalised, density, location, name, region, side, size},
     truth::{Finding, NORMAL_SHARE, Truth, pick},
 };
-use m3ae_random::Generator;
-use serde::{Deserialize, Serialize};
 
 /// Whether a question asks for yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,8 +95,8 @@ impl Ask<'_> {
     }
 
     fn presence(&mut self) -> Question {
-        // A kind is asked for where it is (yes) and where it is not (no: on other findings and on every normal image). With
-        // this chance of asking for the present one, both happen equally often.
+        // A kind is asked for where it is (yes) and where it is not (no: on other findings and on every normal image).
+        // With this chance of asking for the present one, both happen equally often.
         let truly = 0.5 / (1.0 - NORMAL_SHARE);
         let present = self.truth.finding.as_ref().map(|finding| finding.kind);
         let kind = match present {

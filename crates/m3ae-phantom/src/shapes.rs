@@ -31,7 +31,8 @@ pub(crate) fn ellipse(centre: Point, radii: Point, turn: f32) -> impl Fn(Point) 
     }
 }
 
-/// An ellipse whose radius varies with the direction by its second and third harmonic, by the relative amplitudes `lobes`.
+/// An ellipse whose radius varies with the direction by its second and third harmonic, by the relative amplitudes
+/// `lobes`.
 pub(crate) fn blob(centre: Point, radii: Point, turn: f32, lobes: [f32; 2]) -> impl Fn(Point) -> f32 + Copy {
     let (cosine, sine) = cosine_sine(turn);
     move |p| {

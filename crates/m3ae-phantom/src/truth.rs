@@ -1,11 +1,12 @@
 //! The known truth of one image: [`Truth`], drawn from a seed and an image id.
 
+use m3ae_random::{Generator, Key, Stream};
+use serde::{Deserialize, Serialize};
+
 use crate::{
     anatomy,
     finding::{Density, FindingKind, Region, Side, Size, Study},
 };
-use m3ae_random::{Generator, Key, Stream};
-use serde::{Deserialize, Serialize};
 
 /// The share of images without a finding.
 pub const NORMAL_SHARE: f32 = 0.2;
@@ -62,8 +63,8 @@ pub struct Anatomy {
     pub scale: f32,
     /// Offset of the patient's centre from the image's, in millimetres.
     pub offset: [f32; 2],
-    /// The tangent of half the angle by which the patient is turned, clockwise where positive. Sine and cosine follow from
-    /// it by exact arithmetic, so that an image has the same pixels on every machine.
+    /// The tangent of half the angle by which the patient is turned, clockwise where positive. Sine and cosine follow
+    /// from it by exact arithmetic, so that an image has the same pixels on every machine.
     pub tilt: f32,
     /// Four deviations of organs from their average, each in -1..1; which ones is said where each study is drawn.
     pub build: [f32; 4],

@@ -1,19 +1,21 @@
 //! Writing a data set: many images at once, and all of it or nothing.
 
-use crate::{
-    config::PhantomConfig,
-    error::PhantomError,
-    layout::{Folder, Job, TRUTHS, jobs, vqa_record, write_json, write_manifest},
-    questions::Question,
-    truth::Truth,
-};
-use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
+};
+
+use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
+
+use crate::{
+    config::PhantomConfig,
+    error::PhantomError,
+    layout::{Folder, Job, TRUTHS, jobs, vqa_record, write_json, write_manifest},
+    questions::Question,
+    truth::Truth,
 };
 
 /// JPEG quality of the images.
@@ -34,8 +36,8 @@ pub struct PhantomReport {
     pub normal_images: usize,
 }
 
-/// Generates the data set of `config` into `out`, which must not exist or be an empty folder; missing parents are created.
-/// The files are the same for every number of processors. They appear all at once, or not at all.
+/// Generates the data set of `config` into `out`, which must not exist or be an empty folder; missing parents are
+/// created. The files are the same for every number of processors. They appear all at once, or not at all.
 ///
 /// # Errors
 /// [`PhantomError::Config`] for a field out of range, [`PhantomError::NotEmpty`] or [`PhantomError::NotAFolder`] for an

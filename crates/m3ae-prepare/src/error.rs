@@ -1,7 +1,8 @@
 //! What can stop a preparation.
 
-use crate::{Dropped, PrepareOptions, SetName};
 use std::path::{Path, PathBuf};
+
+use crate::{Dropped, PrepareOptions, SetName};
 
 /// A failure that stops a preparation: says what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]

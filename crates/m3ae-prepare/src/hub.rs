@@ -1,17 +1,20 @@
-//! Question-answering sets as the Hugging Face hub keeps them: Parquet files with an image, a question and an answer per row.
+//! Question-answering sets as the Hugging Face hub keeps them: Parquet files with an image, a question and an answer
+//! per row.
 //!
 //! ```text
 //! <raw>/data/train-00000-of-00002-….parquet, validation-….parquet, test-….parquet   (also <raw>/train/0000.parquet)
 //!   image: struct { bytes, path }, or binary   question, answer: string   (optional: qid, answer_type, q_lang)
 //! ```
 //!
-//! They are unpacked, each image once, to VQA-RAD's layout in a folder of the output, which goes away when the set is prepared.
+//! They are unpacked, each image once, to VQA-RAD's layout in a folder of the output, which goes away when the set is
+//! prepared.
 
-use crate::{PrepareError, SetName};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use crate::{PrepareError, SetName};
 
 /// How deep below the raw folder files are looked for.
 const DEPTH: usize = 3;

@@ -1,10 +1,12 @@
 //! Image files: which are there, and what is in them.
 
-use crate::listing::Listing;
-use crate::{Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SplitPlan, error::check_broken};
+use std::{collections::HashMap, fs, path::PathBuf};
+
 use m3ae_image::{DecodeOptions, decode_bytes};
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fs, path::PathBuf};
+
+use crate::listing::Listing;
+use crate::{Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SplitPlan, error::check_broken};
 
 /// Larger image files are refused.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
@@ -12,7 +14,8 @@ pub(crate) const MAX_BYTES: u64 = 256 << 20;
 /// An image's content, short.
 pub(crate) type ContentHash = [u8; 16];
 
-/// Points each row at the file that is there, where its name differs from the annotations' in upper and lower case only.
+/// Points each row at the file that is there, where its name differs from the annotations' in upper and lower case
+/// only.
 pub(crate) fn find(rows: &mut [PlannedRow]) {
     let mut listings: HashMap<PathBuf, Listing> = HashMap::new();
     for row in rows {

@@ -4,16 +4,18 @@ mod sheet;
 
 pub use sheet::{SheetOptions, contact_sheet};
 
-use crate::report::Lengths;
-use m3ae_data::{
-    DataError,
-    arrow::{ArrowFile, Kind, LABEL_COLUMNS},
-};
 use std::{
     collections::BTreeMap,
     fmt::{Display, Formatter},
     path::{Path, PathBuf},
 };
+
+use m3ae_data::{
+    DataError,
+    arrow::{ArrowFile, Kind, LABEL_COLUMNS},
+};
+
+use crate::report::Lengths;
 
 /// How many of the most frequent labels are shown.
 const SHOWN: usize = 15;

@@ -1,19 +1,20 @@
 //! From the data sets as they are published, or the synthetic one, to prepared Arrow files.
 //!
 //! ```text
-//! raw folder ──plan──▶ Plan { vocabulary, splits: rows in order, what was dropped } ──prepare──▶ <out>/<set>_<split>.arrow
-//!   (texts are read, images are not)                         (images are read, in parallel)      <out>/prepare-report.json
+//! raw folder ──plan──▶ Plan { vocabulary, splits: rows, dropped } ──prepare──▶ <out>/<set>_<split>.arrow
+//!   (reads texts, no images)                        (reads images, in parallel)    <out>/prepare-report.json
 //! ```
 //!
-//! [`plan`] reads annotations only: labels can be counted where there are no images. [`prepare`] reads the images and writes one
-//! [`ArrowFile`](m3ae_data::arrow::ArrowFile) per split, whole or not at all, and says in the report what it found. Run again, it keeps
-//! every file whose inputs are what they were and whose content still has the recorded SHA-256.
+//! [`plan`] reads annotations only: labels can be counted where there are no images. [`prepare`] reads the images and
+//! writes one [`ArrowFile`](m3ae_data::arrow::ArrowFile) per split, whole or not at all, and says in the report what it
+//! found. Run again, it keeps every file whose inputs are what they were and whose content still has the recorded
+//! SHA-256.
 //!
 //! Two choices say what a prepared set is: where validation comes from ([`ValChoice`]), and which answers are classes
 //! ([`VocabularyScope`]).
 //!
-//! [`read_roco`] reads captions from a folder in ROCO's layout without preparing them; [`phantom::ensure`] makes the synthetic set;
-//! [`inspect`](mod@inspect) shows what a prepared file holds.
+//! [`read_roco`] reads captions from a folder in ROCO's layout without preparing them; [`phantom::ensure`] makes the
+//! synthetic set; [`inspect`](mod@inspect) shows what a prepared file holds.
 //!
 //! # Example
 //! ```no_run
@@ -56,15 +57,16 @@ pub use report::{FileReport, Lengths, PrepareReport, REPORT_NAME, SharedImages};
 pub use roco::{CaptionLine, UnusableLine, parse_captions, read_roco};
 pub use run::{Progress, prepare, survey};
 
-use m3ae_data::arrow::{Kind, RowData};
-use m3ae_text::Vocabulary;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-/// The name of the prepared file of a set's split. A name that is not in [`SetName`] is that of a set of the user's own, and its
-/// files' names begin with it.
+use m3ae_data::arrow::{Kind, RowData};
+use m3ae_text::Vocabulary;
+
+/// The name of the prepared file of a set's split. A name that is not in [`SetName`] is that of a set of the user's
+/// own, and its files' names begin with it.
 #[must_use]
 pub fn prepared_file_name(set: &str, split: &str) -> String {
     let known = SetName::from_name(set);
@@ -113,8 +115,8 @@ impl SetName {
         }
     }
 
-    /// What its files' names begin with: `<stem>_<split>.arrow`, as in the reference. (The synthetic set's captions are read from its
-    /// folder; this is the stem of its questions.)
+    /// What its files' names begin with: `<stem>_<split>.arrow`, as in the reference. (The synthetic set's captions are
+    /// read from its folder; this is the stem of its questions.)
     #[must_use]
     pub fn file_stem(self) -> &'static str {
         match self {
@@ -141,7 +143,8 @@ impl SetName {
         Self::ALL.into_iter().find(|set| set.name() == name)
     }
 
-    /// Where users of the reference have it, relative to their working directory; the phantom set is where this program makes it.
+    /// Where users of the reference have it, relative to their working directory; the phantom set is where this program
+    /// makes it.
     #[must_use]
     pub fn default_raw(self) -> &'static Path {
         Path::new(match self {
@@ -168,7 +171,8 @@ impl std::fmt::Display for SetName {
 pub enum ValChoice {
     /// A tenth of the training images, drawn by the seed, with everything that belongs to them.
     Split,
-    /// A copy of the test split, as published numbers for VQA-RAD were made. Choosing a model on it is choosing it on the test.
+    /// A copy of the test split, as published numbers for VQA-RAD were made. Choosing a model on it is choosing it on
+    /// the test.
     CopyTest,
     /// The one that the set has.
     Given,
@@ -216,15 +220,15 @@ pub struct PrepareOptions {
     pub val: Option<ValChoice>,
     /// Which answers are classes.
     pub vocabulary: VocabularyScope,
-    /// What random splits follow from. With the reference's seed, 42, MedICaT is split as it was for the published models, and
-    /// retrieval is of the same images.
+    /// What random splits follow from. With the reference's seed, 42, MedICaT is split as it was for the published
+    /// models, and retrieval is of the same images.
     pub seed: u64,
     /// Of SLAKE, the questions' language.
     pub language: Language,
     /// Threads that read images. Changes no file.
     pub workers: usize,
-    /// The share of a split's records that may be missing or broken; what is more stops the preparation. Records that are left out by
-    /// rule (too short, another language) do not count.
+    /// The share of a split's records that may be missing or broken; what is more stops the preparation. Records that
+    /// are left out by rule (too short, another language) do not count.
     pub max_broken_share: f64,
     /// Whether each image is decoded to see that it can be; else only its kind is told by its first bytes.
     pub decode_images: bool,
@@ -273,7 +277,8 @@ pub struct SplitPlan {
     pub rows: Vec<PlannedRow>,
     /// What was left out.
     pub dropped: Vec<Dropped>,
-    /// Texts or questions that occur more than once with the same image (and answer). They are kept unless `dropped` names them.
+    /// Texts or questions that occur more than once with the same image (and answer). They are kept unless `dropped`
+    /// names them.
     pub duplicates: usize,
     /// Answers outside the vocabulary: no model can give them.
     pub unknown_answers: usize,
@@ -303,7 +308,8 @@ pub struct Dropped {
     pub broken: bool,
 }
 
-/// Reads a set's annotations. An image file whose name differs from the annotations' in upper and lower case only is found.
+/// Reads a set's annotations. An image file whose name differs from the annotations' in upper and lower case only is
+/// found.
 ///
 /// # Errors
 /// When a file of the layout is missing or unreadable, or more records are broken than the options allow.

@@ -1,7 +1,8 @@
 //! Text files of annotations.
 
-use crate::PrepareError;
 use std::{fs, path::Path};
+
+use crate::PrepareError;
 
 /// Annotation files larger than this are something else.
 const MAX_BYTES: u64 = 4 << 30;
@@ -19,8 +20,8 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, PrepareError> {
     Ok(bytes)
 }
 
-/// A file's lines with their numbers from 1, blank ones left out; ended by `\n` or `\r\n`, the last need not be. A line that is not
-/// UTF-8 is `None`.
+/// A file's lines with their numbers from 1, blank ones left out; ended by `\n` or `\r\n`, the last need not be. A line
+/// that is not UTF-8 is `None`.
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<&str>)> {
     let lines = (1..).zip(bytes.split(|&byte| byte == b'\n'));
     let lines = lines.map(|(number, line)| (number, line.strip_suffix(b"\r").unwrap_or(line)));

@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-/// The names in a folder. A name is found as it is, and else by another that differs in ASCII case only: images are called `.JPG` in
-/// one copy of a data set and `.jpg` in the next.
+/// The names in a folder. A name is found as it is, and else by another that differs in ASCII case only: images are
+/// called `.JPG` in one copy of a data set and `.jpg` in the next.
 #[derive(Debug, Default)]
 pub(crate) struct Listing(HashMap<OsString, OsString>);
 

@@ -1,16 +1,18 @@
 //! MedICaT: figures of articles, each with its caption and the sentences that refer to it.
 
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use m3ae_data::arrow::{Kind, RowData};
+
 use crate::{
     Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan,
     captions::add_text,
     lines::{self, is_inside, place},
     python_random::PythonRandom,
-};
-use m3ae_data::arrow::{Kind, RowData};
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
 };
 
 /// The file of records, as released.
@@ -18,8 +20,8 @@ const RECORDS: &str = "s2_full_figures_oa_nonroco_combined_medical_top4_public.j
 /// Images in validation, and as many in test: a tenth where there are fewer than ten times as many.
 const HELD_OUT: usize = 1000;
 
-/// Reads MedICaT: the radiology records, in the seed's order; the last are the test, those before them validation. With the
-/// reference's seed, and its whole file, they are the reference's.
+/// Reads MedICaT: the radiology records, in the seed's order; the last are the test, those before them validation. With
+/// the reference's seed, and its whole file, they are the reference's.
 pub(crate) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, PrepareError> {
     let release = if raw.join("release").is_dir() { raw.join("release") } else { raw.to_owned() };
     let path = records_path(&release)?;

@@ -1,13 +1,15 @@
 //! MELINDA: figures of methods papers, their captions, and four labels each.
 
-use crate::{
-    Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan, VocabularyScope,
-    lines::{self, is_inside, place},
-};
-use m3ae_data::arrow::{Kind, LABEL_COLUMNS, RowData};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
+};
+
+use m3ae_data::arrow::{Kind, LABEL_COLUMNS, RowData};
+
+use crate::{
+    Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan, VocabularyScope,
+    lines::{self, is_inside, place},
 };
 
 /// A line of the CSV.
@@ -17,8 +19,8 @@ struct Record {
     labels: [String; 4],
 }
 
-/// Reads MELINDA: one row per image, with its captions and their labels as they stand in the file. A label's number is its place among
-/// the sorted names.
+/// Reads MELINDA: one row per image, with its captions and their labels as they stand in the file. A label's number is
+/// its place among the sorted names.
 pub(crate) fn plan(raw: &Path, options: &PrepareOptions) -> Result<Plan, PrepareError> {
     let mut read = Vec::new();
     for (split, file) in [("train", "train.csv"), ("val", "dev.csv"), ("test", "test.csv")] {

@@ -1,21 +1,23 @@
 //! Parquet files' rows, to VQA-RAD's layout.
 
-use crate::{
-    PrepareError, SetName,
-    hub::{Files, Unpacked},
-    images::{MAX_BYTES, content_hash},
-};
-use ::parquet::{
-    file::reader::{FileReader, SerializedFileReader},
-    record::{Field, Row, reader::RowIter},
-};
-use m3ae_files::hex;
 use std::{
     collections::HashSet,
     fs::{self, File},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::SystemTime,
+};
+
+use ::parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::{Field, Row, reader::RowIter},
+};
+use m3ae_files::hex;
+
+use crate::{
+    PrepareError, SetName,
+    hub::{Files, Unpacked},
+    images::{MAX_BYTES, content_hash},
 };
 
 /// Rows that are decoded at once: each has an image.

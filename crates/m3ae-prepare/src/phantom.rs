@@ -5,13 +5,15 @@
 //!         /tokenizer/tokenizer.json                      a byte-level BPE trained on the train split's texts
 //! ```
 
-use crate::{PrepareError, read_roco};
-use m3ae_phantom::{PhantomConfig, generate, is_complete};
-use m3ae_text::Tokenizer;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use m3ae_phantom::{PhantomConfig, generate, is_complete};
+use m3ae_text::Tokenizer;
+
+use crate::{PrepareError, read_roco};
 
 /// The trained vocabulary's size: the phantoms speak a few hundred words, and each becomes a token or two.
 const VOCABULARY: usize = 1500;
@@ -33,8 +35,8 @@ pub struct PhantomSet {
 /// the same bytes everywhere.
 ///
 /// # Errors
-/// When the folder holds something else or the set of another configuration, which is never overwritten; when the configuration is
-/// impossible; or when writing fails.
+/// When the folder holds something else or the set of another configuration, which is never overwritten; when the
+/// configuration is impossible; or when writing fails.
 pub fn ensure(folder: &Path, config: &PhantomConfig) -> Result<PhantomSet, PrepareError> {
     let complete = is_complete(config, folder)?;
     if !complete {
@@ -69,8 +71,9 @@ fn questions(path: &Path) -> Result<Vec<String>, PrepareError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_data::{Loader, LoaderConfig};
+
+    use super::*;
 
     fn config() -> PhantomConfig {
         PhantomConfig {

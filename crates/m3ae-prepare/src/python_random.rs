@@ -1,6 +1,7 @@
 //! Python's `random.seed` and `random.shuffle`: published splits are the order that they give.
 //!
-//! The generator is MT19937 (Matsumoto and Nishimura 1998), seeded by an array of 32-bit words as its authors define it.
+//! The generator is MT19937 (Matsumoto and Nishimura 1998), seeded by an array of 32-bit words as its authors define
+//! it.
 
 const WORDS: usize = 624;
 const MIDDLE: usize = 397;

@@ -1,15 +1,17 @@
 //! Questions, by image, with their labels.
 
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
+
+use m3ae_data::arrow::{Kind, RowData};
+use m3ae_text::{Vocabulary, normalize_answer};
+
 use crate::{
     Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan, ValChoice, VocabularyScope,
     records::{self, Question, Questions},
     split,
-};
-use m3ae_data::arrow::{Kind, RowData};
-use m3ae_text::{Vocabulary, normalize_answer};
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
 };
 
 /// Reads a question-answering set. Each may come in VQA-RAD's layout too.
@@ -26,8 +28,8 @@ pub(crate) fn plan(set: SetName, raw: &Path, options: &PrepareOptions) -> Result
     };
     let mut train = read("train")?;
     let answers_of = |questions: &Questions| questions.found.iter().map(|q| q.answer.clone()).collect::<Vec<String>>();
-    // Before validation is cut out of it: classes of all splits are numbered as the reference numbers them, whatever validation is
-    // made of, because published checkpoints name none.
+    // Before validation is cut out of it: classes of all splits are numbered as the reference numbers them, whatever
+    // validation is made of, because published checkpoints name none.
     let of_file = answers_of(&train);
     let has_val = match layout {
         SetName::VqaMed2019 => raw.join("val").is_dir(),
@@ -65,8 +67,8 @@ fn cut(train: &mut Questions, seed: u64) -> Questions {
     Questions { found, dropped: Vec::new() }
 }
 
-/// One row per image, in the order of first appearance; an image's questions in the order of the file. Nothing is dropped:
-/// VQA-RAD asks some questions twice, and published numbers count them twice.
+/// One row per image, in the order of first appearance; an image's questions in the order of the file. Nothing is
+/// dropped: VQA-RAD asks some questions twice, and published numbers count them twice.
 fn group(set: SetName, split: &str, questions: Questions, vocabulary: &Vocabulary) -> SplitPlan {
     let mut rows: Vec<(PlannedRow, Vec<Question>)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();

@@ -1,12 +1,13 @@
 //! Questions as the three sets ship them.
 
-use crate::{
-    Dropped, Language, PrepareError, SetName,
-    lines::{self, is_inside, place},
-};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+};
+
+use crate::{
+    Dropped, Language, PrepareError, SetName,
+    lines::{self, is_inside, place},
 };
 
 /// A question about an image.
@@ -48,8 +49,8 @@ pub(crate) fn json_path(set: SetName, raw: &Path, split: &str) -> PathBuf {
 
 /// VQA-RAD's or SLAKE's JSON: an array of records. Of SLAKE, those of one language.
 ///
-/// A question's id must be its image's only one: a record that says the same again is left out, one that says otherwise is broken.
-/// (The reference joins the two, to the last one's question with the first one's answer.)
+/// A question's id must be its image's only one: a record that says the same again is left out, one that says otherwise
+/// is broken. (The reference joins the two, to the last one's question with the first one's answer.)
 pub(crate) fn json(set: SetName, raw: &Path, split: &str, language: Language) -> Result<Questions, PrepareError> {
     let path = json_path(set, raw, split);
     let bytes = lines::bytes(&path)?;
@@ -142,8 +143,8 @@ const CATEGORIES: [(&str, &str); 3] = [("Modality", "C1"), ("Organ", "C3"), ("Pl
 /// A split of VQA-Med-2019, in the reference's names or as distributed: lines of `image|question|answer`, by category;
 /// the distributed test has one file with the category in the second field.
 ///
-/// The set numbers no questions and does not tell open from closed: as in the reference, ids count from `first_id`, and all are
-/// open.
+/// The set numbers no questions and does not tell open from closed: as in the reference, ids count from `first_id`, and
+/// all are open.
 pub(crate) fn medical(raw: &Path, split: &str, first_id: i64) -> Result<Questions, PrepareError> {
     let folder = raw.join(split);
     let pictures = ["images", "Train_images", "Val_images", "VQAMed2019_Test_Images"].map(|name| folder.join(name));

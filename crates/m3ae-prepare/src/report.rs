@@ -1,9 +1,11 @@
 //! What a preparation found.
 
-use crate::{Dropped, Plan, PrepareError, SetName, SplitPlan};
+use std::{collections::BTreeMap, fs, path::Path};
+
 use m3ae_data::arrow::{Kind, RowData};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
+
+use crate::{Dropped, Plan, PrepareError, SetName, SplitPlan};
 
 /// The report's name in the folder of prepared files.
 pub const REPORT_NAME: &str = "prepare-report.json";

@@ -5,9 +5,11 @@
 //!                         /images/<id>.jpg  (or .jpeg, .png)
 //! ```
 
-use crate::{PrepareError, listing::Listing};
-use m3ae_data::{CaptionSample, CaptionSet, SkipReason, Skipped, collapse_whitespace};
 use std::{collections::HashMap, ffi::OsStr, fs, path::Path};
+
+use m3ae_data::{CaptionSample, CaptionSet, SkipReason, Skipped, collapse_whitespace};
+
+use crate::{PrepareError, listing::Listing};
 
 /// Shorter captions say nothing about their image.
 const MIN_WORDS: usize = 3;
@@ -16,7 +18,8 @@ const EXCERPT: usize = 60;
 /// What an image's file may be called after its id, in upper or lower case; the first that exists is used.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// Reads a split of a data set in ROCO's layout. Whether an image can be decoded shows when it is loaded; here it only has to exist.
+/// Reads a split of a data set in ROCO's layout. Whether an image can be decoded shows when it is loaded; here it only
+/// has to exist.
 ///
 /// # Errors
 /// When the captions file or the folder of images is missing or unreadable. What is wrong with single lines is in
@@ -93,8 +96,8 @@ pub struct UnusableLine {
     pub reason: SkipReason,
 }
 
-/// The lines of a `captions.txt`, in order; the first is line 1. Any bytes are accepted: what is wrong with a line is said in its
-/// place.
+/// The lines of a `captions.txt`, in order; the first is line 1. Any bytes are accepted: what is wrong with a line is
+/// said in its place.
 #[must_use]
 pub fn parse_captions(bytes: &[u8]) -> Vec<Result<CaptionLine, UnusableLine>> {
     lines(bytes).into_iter().map(parse).collect()

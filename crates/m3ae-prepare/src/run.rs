@@ -1,16 +1,5 @@
 //! Reading images and writing files.
 
-use crate::phantom;
-use crate::{
-    Dropped, FileReport, Plan, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages, SplitPlan,
-    error::check_broken,
-    hub,
-    images::{self, ContentHash, Image, content_hash},
-    plan, report,
-};
-use m3ae_data::arrow::{ArrowFile, ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, VOCABULARY_KEY, sha256};
-use m3ae_files::{FilesError, Lock, clear_leftovers, hex};
-use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
@@ -18,6 +7,19 @@ use std::{
     sync::mpsc::{Receiver, sync_channel},
     thread,
     time::UNIX_EPOCH,
+};
+
+use m3ae_data::arrow::{ArrowFile, ArrowWriter, LABELS_KEY, QUESTION_TYPES_KEY, Row, VOCABULARY_KEY, sha256};
+use m3ae_files::{FilesError, Lock, clear_leftovers, hex};
+use sha2::{Digest, Sha256};
+
+use crate::phantom;
+use crate::{
+    Dropped, FileReport, Plan, PrepareError, PrepareOptions, PrepareReport, SetName, SharedImages, SplitPlan,
+    error::check_broken,
+    hub,
+    images::{self, ContentHash, Image, content_hash},
+    plan, report,
 };
 
 /// Images that a reader thread may be ahead of the writer.
@@ -41,12 +43,12 @@ pub struct Progress<'a> {
 /// A file, and the images in it by content.
 type Made = (FileReport, HashMap<ContentHash, String>);
 
-/// Prepares a set: writes its files into `out`, and the report. Files that are there, made from the same inputs, are kept. The
-/// synthetic set is made first where `raw` is not there.
+/// Prepares a set: writes its files into `out`, and the report. Files that are there, made from the same inputs, are
+/// kept. The synthetic set is made first where `raw` is not there.
 ///
 /// # Errors
-/// When the annotations are at fault (see [`plan`]), more images are missing or broken than the options allow, or writing fails. Files
-/// that were finished before stay, and are not made again.
+/// When the annotations are at fault (see [`plan`]), more images are missing or broken than the options allow, or
+/// writing fails. Files that were finished before stay, and are not made again.
 pub fn prepare(
     set: SetName,
     raw: &Path,
@@ -99,8 +101,8 @@ pub fn prepare(
     Ok(files)
 }
 
-/// Makes the folder, and keeps other preparations out of it: waits for the one that is there, if that is wanted. What killed ones
-/// left is removed.
+/// Makes the folder, and keeps other preparations out of it: waits for the one that is there, if that is wanted. What
+/// killed ones left is removed.
 fn lock(out: &Path, wait: bool) -> Result<Lock, PrepareError> {
     fs::create_dir_all(out).map_err(PrepareError::write(out))?;
     let path = out.join(".prepare.lock");
@@ -116,8 +118,8 @@ fn lock(out: &Path, wait: bool) -> Result<Lock, PrepareError> {
     Ok(lock)
 }
 
-/// What [`prepare`] would write, counted from the annotations: images need not be there, and nothing is written. Missing images are
-/// among what is dropped; lengths and hashes are empty.
+/// What [`prepare`] would write, counted from the annotations: images need not be there, and nothing is written.
+/// Missing images are among what is dropped; lengths and hashes are empty.
 ///
 /// # Errors
 /// As [`plan`].

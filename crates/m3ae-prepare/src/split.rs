@@ -1,12 +1,14 @@
 //! Seeded splits.
 
-use m3ae_random::{Key, Stream};
 use std::collections::HashSet;
+
+use m3ae_random::{Key, Stream};
 
 /// One image in this many goes from train to validation.
 const VAL_SHARE: usize = 10;
 
-/// Which of these images make up a validation split: a tenth, at least one of two or more. Depends on the seed and the names only.
+/// Which of these images make up a validation split: a tenth, at least one of two or more. Depends on the seed and the
+/// names only.
 pub(crate) fn validation<'a>(seed: u64, images: impl IntoIterator<Item = &'a str>) -> HashSet<String> {
     let mut unique: Vec<&str> = images.into_iter().collect::<HashSet<_>>().into_iter().collect();
     unique.sort_unstable();

@@ -1,7 +1,8 @@
 //! The report in words.
 
-use crate::PrepareReport;
 use std::fmt::{Display, Formatter, Result};
+
+use crate::PrepareReport;
 
 impl Display for PrepareReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

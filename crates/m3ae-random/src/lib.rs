@@ -98,8 +98,8 @@ impl Key<'_> {
     }
 }
 
-/// A stream of random numbers. [`normal`](Generator::normal) goes through the platform's `ln` and `cos` (last bit may differ
-/// between machines); all others are exact everywhere.
+/// A stream of random numbers. [`normal`](Generator::normal) goes through the platform's `ln` and `cos` (last bit may
+/// differ between machines); all others are exact everywhere.
 #[derive(Debug)]
 pub struct Generator(ChaCha8Rng);
 

@@ -1,5 +1,5 @@
-//! Writes a TensorBoard folder: `cargo run -p m3ae-report --example events -- folder`. The run in it was stopped after 60 steps
-//! and went on from step 50.
+//! Writes a TensorBoard folder: `cargo run -p m3ae-report --example events -- folder`. The run in it was stopped after
+//! 60 steps and went on from step 50.
 
 use std::path::PathBuf;
 

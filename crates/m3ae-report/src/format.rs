@@ -1,6 +1,7 @@
 //! Numbers and texts as people and HTML read them.
 
-/// `text` for use between tags and inside quoted attributes. Control characters, which neither HTML nor SVG allows, become `�`.
+/// `text` for use between tags and inside quoted attributes. Control characters, which neither HTML nor SVG allows,
+/// become `�`.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,14 +1,16 @@
 //! Self-contained HTML reports, charts and TensorBoard event files for runs and evaluations.
 //!
-//! A [`Page`] is one HTML file: styles, charts (SVG) and pictures (PNG in `data:` addresses) are inside, and a content security
-//! policy forbids it to load anything. Charts are [`LineChart`], [`BinChart`], [`HeatMap`] and [`IntervalPlot`]; each draws an
-//! [`Svg`], which is also a file of its own through [`Svg::document`]. Light and dark schemes follow the reader's setting, and
-//! colours are from Okabe and Ito's set, which colour-blind people can tell apart.
+//! A [`Page`] is one HTML file: styles, charts (SVG) and pictures (PNG in `data:` addresses) are inside, and a content
+//! security policy forbids it to load anything. Charts are [`LineChart`], [`BinChart`], [`HeatMap`] and
+//! [`IntervalPlot`]; each draws an [`Svg`], which is also a file of its own through [`Svg::document`]. Light and dark
+//! schemes follow the reader's setting, and colours are from Okabe and Ito's set, which colour-blind people can tell
+//! apart.
 //!
 //! ```
 //! use m3ae_report::{LineChart, Page, Series};
 //!
-//! let loss = Series::new("train", (1..=100).map(|step| (f64::from(step), 1.0 / f64::from(step))).collect()).smoothed(0.9);
+//! let points = (1..=100).map(|step| (f64::from(step), 1.0 / f64::from(step))).collect();
+//! let loss = Series::new("train", points).smoothed(0.9);
 //! let mut page = Page::new("A run");
 //! page.section("Losses").figures([LineChart::new("loss").x_label("step").series(loss).log_y().draw()]);
 //! assert!(page.html().contains("<svg"));

@@ -2,12 +2,14 @@
 //!
 //! A file is a sequence of records, and each record one protobuf message `Event`:
 //! ```text
-//! record   length of the data, u64 | masked CRC-32C of these 8 bytes, u32 | data | masked CRC-32C of the data, u32   (little-endian)
+//! record   length of the data, u64 | masked CRC-32C of these 8 bytes, u32 | data | masked CRC-32C of the data, u32
+//!          (little-endian)
 //! Event    1: wall_time, double   2: step, int64   3: file_version, string   5: Summary   7: SessionLog
 //! Summary  1: Value, repeated { 1: tag, string   2: simple_value, float }
 //! ```
-//! The first event says `brain.Event:2`. TensorBoard reads a folder's files in the order of their names, which begin with the
-//! time in seconds: a run that goes on writes a new file with a later name, never into an old one, whose end may be torn.
+//! The first event says `brain.Event:2`. TensorBoard reads a folder's files in the order of their names, which begin
+//! with the time in seconds: a run that goes on writes a new file with a later name, never into an old one, whose end
+//! may be torn.
 
 mod record;
 
@@ -32,7 +34,8 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Begins a new file in `folder`, which is made if it is not there. Its name comes after those of the files there already.
+    /// Begins a new file in `folder`, which is made if it is not there. Its name comes after those of the files there
+    /// already.
     ///
     /// # Errors
     /// The folder cannot be read or written.
@@ -54,8 +57,8 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// Begins a new file for a run that goes on after `step` steps: of the files before it, TensorBoard drops what they say of
-    /// later steps.
+    /// Begins a new file for a run that goes on after `step` steps: of the files before it, TensorBoard drops what they
+    /// say of later steps.
     ///
     /// # Errors
     /// As [`create`](Self::create).

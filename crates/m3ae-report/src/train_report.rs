@@ -1,16 +1,18 @@
 //! The page of a training run, made from the run's folder.
 //!
 //! ```text
-//! metrics.jsonl                one event a line: {"event": "start", …}, {"event": "train", "step", "epoch", "metrics": {…},
-//!                              "learning_rate", "gradient_norm", "samples_per_second", "seconds"},
-//!                              {"event": "validation", "step", "metrics": {…}}, {"event": "test", "step", "metrics": {…}}
+//! metrics.jsonl                one event a line: {"event": "start", …},
+//!                              {"event": "train", "step", "epoch", "metrics": {…}, "learning_rate", "gradient_norm",
+//!                              "samples_per_second", "seconds"},
+//!                              {"event": "validation", "step", "metrics": {…}},
+//!                              {"event": "test", "step", "metrics": {…}}
 //! config.toml                  shown as it is
 //! environment.json             {"git_commit": "…", …}: names and texts
 //! reconstructions-<step>.png   pictures, the latest and some before
 //! predictions-<step>.json      [{"text", "words": [{"position", "truth", "guesses": [["word", 0.7], …]}]}], the latest
 //! ```
-//! Only `metrics.jsonl` must be there. Metrics may have any names. Events of other kinds are passed over, and so is a last line
-//! that is cut. Where a run went back to an earlier step, what it wrote later counts.
+//! Only `metrics.jsonl` must be there. Metrics may have any names. Events of other kinds are passed over, and so is a
+//! last line that is cut. Where a run went back to an earlier step, what it wrote later counts.
 
 mod pictures;
 mod predictions;
@@ -27,8 +29,9 @@ use read::History;
 /// The page's file in the run's folder.
 pub const REPORT_FILE: &str = "report.html";
 
-/// Makes the page of the run in `folder` and writes it there as `report.html`, whole or not at all. It costs milliseconds, and may
-/// be made again after every validation. A file that is optional and damaged is named in the page.
+/// Makes the page of the run in `folder` and writes it there as `report.html`, whole or not at all. It costs
+/// milliseconds, and may be made again after every validation. A file that is optional and damaged is named in the
+/// page.
 ///
 /// # Errors
 /// `metrics.jsonl` cannot be read, or the page cannot be written.

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn a_readme_has_the_roots_documentation_with_code_as_rust() {
         let source = "//! What it is for: [`Page`], [a page](Page::new), [Burn](https://burn.dev), [B, L].\n//!\n//! ```no_run\n\
-                      //! # fn main() {\n//! let x = [1];\n//! # }\n//! ```\n//! # Limits\n//! ```text\n//! # drawn\n//! ```\n\nmod a;\n//! not this\n";
+                      //! # fn main() {\n//! let x = [1];\n//! # }\n//! ```\n//! # Limits\n//! ```text\n\
+                      //! # drawn\n//! ```\n\nmod a;\n//! not this\n";
         let text = readme("x", source);
         let expected = "# x\n\nWhat it is for: `Page`, a page, [Burn](https://burn.dev), [B, L].\n\n```rust\nlet x = [1];\n```\n\
                         ## Limits\n```text\n# drawn\n```\n\nThe API";

@@ -1,6 +1,7 @@
 //! Columns being built: the reference's types, and what a row puts into each.
 
-use super::{LABEL_COLUMNS, Row, RowData};
+use std::sync::Arc;
+
 use arrow_array::{
     ArrayRef,
     builder::{
@@ -8,7 +9,8 @@ use arrow_array::{
     },
 };
 use arrow_schema::{DataType, Field};
-use std::sync::Arc;
+
+use super::{LABEL_COLUMNS, Row, RowData};
 
 /// A column's type: what pandas makes of the reference's rows.
 pub(super) fn data_type(column: &str) -> DataType {

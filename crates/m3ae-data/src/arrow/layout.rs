@@ -1,8 +1,9 @@
-//! Where each column of each batch lies in the file: checked once when it is opened, so that only the values themselves remain to be
-//! checked.
+//! Where each column of each batch lies in the file: checked once when it is opened, so that only the values themselves
+//! remain to be checked.
+
+use std::ops::Range;
 
 use arrow_ipc::{FieldNode, RecordBatch, Type as IpcType};
-use std::ops::Range;
 
 /// Deeper nesting than any data set's.
 const MAX_DEPTH: usize = 4;

@@ -1,10 +1,11 @@
 //! The footer: columns, metadata, and where each batch lies.
 
+use std::{collections::BTreeMap, path::Path};
+
 use super::{
     ArrowError,
     layout::{Array, Type, Walk},
 };
-use std::{collections::BTreeMap, path::Path};
 
 const MAGIC: &[u8] = b"ARROW1";
 /// Before a message's length, since format version 5.

@@ -1,15 +1,17 @@
 //! A mapped file, and single values in it.
 
-use super::{
-    ArrowError,
-    layout::{Array, Type},
-    metadata::{self, Batch},
-};
-use memmap2::Mmap;
 use std::{
     collections::BTreeMap,
     ops::{Deref, Range},
     path::{Path, PathBuf},
+};
+
+use memmap2::Mmap;
+
+use super::{
+    ArrowError,
+    layout::{Array, Type},
+    metadata::{self, Batch},
 };
 
 /// A file's bytes.
@@ -56,7 +58,8 @@ impl ArrowFile {
     /// Maps a file.
     ///
     /// # Errors
-    /// When it cannot be read, is no Arrow IPC file, was cut off, contradicts itself, or has not the columns of a data set.
+    /// When it cannot be read, is no Arrow IPC file, was cut off, contradicts itself, or has not the columns of a data
+    /// set.
     pub fn open(path: &Path) -> Result<Self, ArrowError> {
         let map = super::map::map(path).map_err(|source| ArrowError::Read { path: path.to_owned(), source })?;
         Self::read(path, Content::Mapped(map))

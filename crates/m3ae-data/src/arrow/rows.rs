@@ -1,8 +1,10 @@
 //! Rows of the three kinds of files.
 
-use super::{ArrowError, ArrowFile, LABEL_COLUMNS, LABELS_KEY, QUESTION_TYPES_KEY, VOCABULARY_KEY, layout::Type};
-use m3ae_text::Vocabulary;
 use std::{collections::BTreeMap, path::Path};
+
+use m3ae_text::Vocabulary;
+
+use super::{ArrowError, ArrowFile, LABEL_COLUMNS, LABELS_KEY, QUESTION_TYPES_KEY, VOCABULARY_KEY, layout::Type};
 
 /// What a file's rows are, told by its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,13 @@
-use super::*;
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
 use arrow_array::{
     Int64Array, RecordBatch, StringArray,
     builder::{BinaryBuilder, LargeBinaryBuilder, LargeListBuilder, LargeStringBuilder, ListBuilder, StringBuilder},
 };
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{Field, Schema};
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
+use super::*;
 
 fn questions(image: usize, count: usize) -> Row {
     let each = |text: &str| (0..count).map(|i| format!("{text} {image} {i}")).collect::<Vec<_>>();

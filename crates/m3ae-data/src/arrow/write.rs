@@ -1,20 +1,22 @@
 //! Writing a prepared file: whole or not at all.
 
-use super::{
-    ArrowError, Kind,
-    columns::{Column, data_type},
-};
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_ipc::writer::FileWriter;
-use arrow_schema::{Field, Schema};
-use m3ae_files::{NewFile, hex};
-use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+};
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{Field, Schema};
+use m3ae_files::{NewFile, hex};
+use sha2::{Digest, Sha256};
+
+use super::{
+    ArrowError, Kind,
+    columns::{Column, data_type},
 };
 
 /// A batch is written when its images take this much: memory stays bounded, whatever the data set's size.
@@ -76,8 +78,8 @@ pub struct WrittenFile {
     pub sha256: String,
 }
 
-/// Writes rows, in order. The file appears with [`finish`](Self::finish), whole; dropped before that, an earlier file of its name
-/// stays as it was.
+/// Writes rows, in order. The file appears with [`finish`](Self::finish), whole; dropped before that, an earlier file
+/// of its name stays as it was.
 pub struct ArrowWriter {
     path: PathBuf,
     kind: Kind,

@@ -1,7 +1,8 @@
 //! How batches are made.
 
-use crate::DataError;
 use m3ae_image::{DecodeOptions, Transform};
+
+use crate::DataError;
 
 /// How batches are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +17,16 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// Image side S, in pixels.
     pub side: usize,
-    /// What is done to each image. A sample's random changes are keyed by (seed, epoch, sample id), and so are those of its
-    /// false image.
+    /// What is done to each image. A sample's random changes are keyed by (seed, epoch, sample id), and so are those of
+    /// its false image.
     pub transform: Transform,
     /// Tokens of a text with its start and end; longer texts are cut.
     pub max_length: usize,
     /// Whether every epoch has its own random order; else the samples' order.
     pub shuffle: bool,
     /// Batches within which samples are sorted by the length of their text, so that less padding is needed; 0 sorts
-    /// nothing. Each window of so many batches has the samples that it would have had, in other batches; the batches of a window are
-    /// shuffled again (unless `shuffle` is off).
+    /// nothing. Each window of so many batches has the samples that it would have had, in other batches; the batches of
+    /// a window are shuffled again (unless `shuffle` is off).
     pub length_window: usize,
     /// Whether each sample gets another image of the data set too, drawn uniformly (for image-text matching).
     pub false_images: bool,
@@ -35,8 +36,8 @@ pub struct LoaderConfig {
     pub drop_last: bool,
     /// Which of the batches are this process's.
     pub shard: Shard,
-    /// MiB of images to keep, so that they are decoded once; 0 keeps none. Kept are transformed images where the transform draws
-    /// nothing, else decoded ones, which are often larger. Changes no batch.
+    /// MiB of images to keep, so that they are decoded once; 0 keeps none. Kept are transformed images where the
+    /// transform draws nothing, else decoded ones, which are often larger. Changes no batch.
     pub cache_mib: usize,
     /// Limits for image files.
     pub decode: DecodeOptions,
@@ -44,9 +45,9 @@ pub struct LoaderConfig {
 
 /// One of several processes that share the batches of an epoch.
 ///
-/// All make the same global order. Batch `i` of rank `r` is global batch `i · world + r`: ranks see different batches, and
-/// equally many. Global batches that do not make a whole round are left out with `drop_last`; without it, ranks that have none left
-/// in the last round get an empty batch.
+/// All make the same global order. Batch `i` of rank `r` is global batch `i · world + r`: ranks see different batches,
+/// and equally many. Global batches that do not make a whole round are left out with `drop_last`; without it, ranks
+/// that have none left in the last round get an empty batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// This process, from 0.

@@ -1,9 +1,11 @@
 //! Texts that do not belong to a sample's image.
 
+use std::collections::HashMap;
+
+use m3ae_random::Generator;
+
 use super::Sample;
 use crate::DataError;
-use m3ae_random::Generator;
-use std::collections::HashMap;
 
 /// The samples ordered by image, so that those of other images are found by counting.
 pub(super) struct FalseTexts {

@@ -1,10 +1,12 @@
 //! Promises that hold for every option: transforms, sorting by length, ranks and false texts.
 
-use super::tests::*;
-use crate::*;
+use std::collections::{BTreeMap, BTreeSet};
+
 use m3ae_image::Transform;
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+
+use super::tests::*;
+use crate::*;
 
 /// Captions of very different lengths.
 fn uneven(count: usize) -> Vec<CaptionSample> {
@@ -160,7 +162,8 @@ fn samples_without_any_false_text_are_named_when_the_loader_is_made() {
     };
     let mut samples = samples(10);
     assert_eq!(refusal(&samples), None);
-    // Image 0 has two texts, image 1 one of them, and there are no more images: image 1's text has a false one, that of 0#0 not.
+    // Image 0 has two texts, image 1 one of them, and there are no more images: image 1's text has a false one, that of
+    // 0#0 not.
     samples.retain(|sample| own(&sample.id) < 2);
     samples[1].caption = samples[0].caption.clone();
     let message = refusal(&samples).unwrap();

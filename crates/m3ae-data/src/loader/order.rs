@@ -1,8 +1,10 @@
 //! Which samples an epoch's batches hold: a function of seed and epoch.
 
-use super::{LoaderConfig, Shard};
-use m3ae_random::{Key, Stream};
 use std::ops::Range;
+
+use m3ae_random::{Key, Stream};
+
+use super::{LoaderConfig, Shard};
 
 /// Everything that decides the order.
 pub(super) struct Order {
@@ -41,7 +43,8 @@ impl Order {
         if self.length_window == 0 {
             return order;
         }
-        // What fills no batch stays as it is: sorted along, it would always be the longest texts that `drop_last` leaves out.
+        // What fills no batch stays as it is: sorted along, it would always be the longest texts that `drop_last`
+        // leaves out.
         let whole = samples - samples % self.batch_size;
         for window in order[..whole].chunks_mut(self.batch_size.saturating_mul(self.length_window)) {
             window.sort_by_key(|&sample| length(sample));

@@ -1,16 +1,18 @@
 //! The loader's promises.
 
-use crate::*;
-use image::GrayImage;
-use m3ae_image::{MEAN, STD};
-use m3ae_text::Tokenizer;
-use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
     sync::{Arc, LazyLock},
 };
+
+use image::GrayImage;
+use m3ae_image::{MEAN, STD};
+use m3ae_text::Tokenizer;
+use proptest::prelude::*;
+
+use crate::*;
 
 pub(super) const SIDE: usize = 4;
 const IMAGES: usize = 9;

@@ -1,7 +1,8 @@
 //! Hostile and strange image files.
 
-use super::*;
 use ::image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
+
+use super::*;
 
 fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());

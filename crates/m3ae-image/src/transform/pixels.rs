@@ -1,8 +1,8 @@
 //! Changes of 8-bit RGB images, as Pillow makes them: what RandAugment chooses from.
 //!
-//! Reproduced from Pillow's documented and observable behaviour: lookup tables cut towards zero, `blend` in single precision cut
-//! towards zero, luma as `(19595 R + 38470 G + 7471 B + 2^15) >> 16`, the 3×3 smoothing that leaves the border alone,
-//! and nearest-neighbour geometry in 16.16 fixed point with black outside.
+//! Reproduced from Pillow's documented and observable behaviour: lookup tables cut towards zero, `blend` in single
+//! precision cut towards zero, luma as `(19595 R + 38470 G + 7471 B + 2^15) >> 16`, the 3×3 smoothing that leaves the
+//! border alone, and nearest-neighbour geometry in 16.16 fixed point with black outside.
 
 /// An image of red, green and blue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,8 @@ impl Rgb {
         self.map(|value| blend(0, value, factor));
     }
 
-    /// Towards a smoothed image for factors below 1. The smoothing weighs a pixel 5 and its neighbours 1 each; the border stays.
+    /// Towards a smoothed image for factors below 1. The smoothing weighs a pixel 5 and its neighbours 1 each; the
+    /// border stays.
     pub fn sharpness(&mut self, factor: f32) {
         let (width, height) = (self.width, self.height);
         let before = self.pixels.clone();

@@ -1,7 +1,8 @@
 //! RandAugment(2, 9): two operations out of sixteen, drawn with replacement, each with 9/30 of its range.
 //!
-//! The reference's `clip_randaug` applies them to the RGB image (alpha dropped) at its own size, before the CLIP transform. The
-//! specification names RandAugment(2, 9) and no ranges. **Our reading**, from RandAugment's widely used PyTorch form:
+//! The reference's `clip_randaug` applies them to the RGB image (alpha dropped) at its own size, before the CLIP
+//! transform. The specification names RandAugment(2, 9) and no ranges. **Our reading**, from RandAugment's widely used
+//! PyTorch form:
 //!
 //! | operation | range | at 9 of 30 |
 //! |---|---|---|
@@ -15,12 +16,13 @@
 //! | CutoutAbs | 0–40 pixels, anywhere, colour (125, 123, 114) | 12 |
 //! | TranslateXRel, TranslateYRel | 0–0.33 of the side, either way | 0.099 |
 //!
-//! So low a magnitude posterises to one bit and inverts most of a solarised image: that is how this form of RandAugment counts,
-//! and not what its name suggests. Pixels agree with Pillow's 8-bit operations; the random numbers are ours.
+//! So low a magnitude posterises to one bit and inverts most of a solarised image: that is how this form of RandAugment
+//! counts, and not what its name suggests. Pixels agree with Pillow's 8-bit operations; the random numbers are ours.
+
+use m3ae_random::Generator;
 
 use super::pixels::Rgb;
 use crate::{Image, Layout};
-use m3ae_random::Generator;
 
 /// Operations per image.
 const COUNT: usize = 2;
@@ -111,8 +113,9 @@ impl Operation {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_random::{Key, Stream};
+
+    use super::*;
 
     fn generator(seed: u64) -> Generator {
         Key { seed, epoch: 0, sample: "a", stream: Stream::Augmentation }.generator()

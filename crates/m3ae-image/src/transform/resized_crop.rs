@@ -1,11 +1,12 @@
 //! The random part of an image that a resized crop shows, chosen as torchvision's `RandomResizedCrop` chooses it.
 //!
-//! Ten times an area (0.9 to 1.0 of the image's) and a shape (3:4 to 4:3, uniform in its logarithm) are drawn; the first
-//! that fits into the image is placed at random. Where none fits — an image much longer than wide never has one — it is
-//! the middle part of the nearest allowed shape. The distributions are torchvision's; the numbers drawn are ours.
+//! Ten times an area (0.9 to 1.0 of the image's) and a shape (3:4 to 4:3, uniform in its logarithm) are drawn; the
+//! first that fits into the image is placed at random. Where none fits — an image much longer than wide never has one —
+//! it is the middle part of the nearest allowed shape. The distributions are torchvision's; the numbers drawn are ours.
+
+use std::ops::Range;
 
 use m3ae_random::Generator;
-use std::ops::Range;
 
 /// The share of the image's area.
 const SCALE: (f64, f64) = (0.9, 1.0);
@@ -70,9 +71,10 @@ fn round(value: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_random::{Key, Stream};
     use proptest::prelude::*;
+
+    use super::*;
 
     fn generator(seed: u64) -> Generator {
         Key { seed, epoch: 0, sample: "a", stream: Stream::Augmentation }.generator()

@@ -1,8 +1,9 @@
 //! Decompression bombs under a limit on memory: a child process decodes them with its address space bounded.
 
+use std::{io::Cursor, process::Command};
+
 use image::{GrayImage, ImageFormat};
 use m3ae_image::{DecodeOptions, ImageError, decode_bytes};
-use std::{io::Cursor, process::Command};
 
 /// What the child may use, in KiB: a fraction of what any of the bombs inflates to.
 const LIMIT_KIB: usize = 400 << 10;

@@ -137,7 +137,8 @@ fn draw_lesion(
             canvas.paint(both(wedge(tip, [x + 18.0, y], lesion.extent), spleen), 3.0, 0.28);
         }
         _ => {
-            // An aneurysm: thrombus along the wall around the enhanced lumen. It lifts off the spine, towards the front.
+            // An aneurysm: thrombus along the wall around the enhanced lumen. It lifts off the spine, towards the
+            // front.
             let centre = [x, y - (radius - 10.0) * 0.8];
             canvas.paint(ellipse(centre, [radius, radius], 0.0), 2.0, 0.50);
             canvas.paint(ellipse(centre, [radius - 4.0, radius - 4.0], 0.0), 2.0, 0.92);

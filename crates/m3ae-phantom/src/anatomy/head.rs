@@ -86,7 +86,8 @@ fn draw_lesion(canvas: &mut Canvas, brain: impl Fn(Point) -> f32 + Copy, lesion:
         FindingKind::SubduralHematoma => {
             let value = if finding.density == Some(Density::Hypodense) { 0.16 } else { 0.86 };
             let side = finding.side.map_or(1.0, Side::sign);
-            // What is left of the cavity beside a larger ellipse that starts `extent` further in: a crescent, which tapers.
+            // What is left of the cavity beside a larger ellipse that starts `extent` further in: a crescent, which
+            // tapers.
             let more = 40.0;
             let pushed = ellipse(
                 [-side * (lesion.extent + more), 0.1 * finding.centre[1]],

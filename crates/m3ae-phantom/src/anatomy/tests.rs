@@ -1,9 +1,10 @@
+use m3ae_random::{Generator, Key, Stream};
+
 use super::*;
 use crate::{
     finding::{Side, Size},
     truth::Anatomy,
 };
-use m3ae_random::{Generator, Key, Stream};
 
 fn generator(sample: &str) -> Generator {
     Key { seed: 11, epoch: 0, sample, stream: Stream::Phantom }.generator()

@@ -1,5 +1,6 @@
-use super::*;
 use std::collections::BTreeMap;
+
+use super::*;
 
 fn truths(count: usize) -> impl Iterator<Item = Truth> {
     (0..count).map(|i| Truth::draw(8, &format!("image-{i}")))

@@ -1,6 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 use crate::is_complete;
-use std::collections::{BTreeMap, BTreeSet};
 
 fn small() -> PhantomConfig {
     PhantomConfig {

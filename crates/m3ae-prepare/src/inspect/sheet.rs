@@ -211,9 +211,11 @@ fn write(sheet: &mut RgbImage, x: u32, y: u32, line: &[(char, Rgb<u8>)]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use m3ae_data::arrow::{ArrowWriter, Row, RowData};
     use std::{collections::BTreeMap, io::Cursor};
+
+    use m3ae_data::arrow::{ArrowWriter, Row, RowData};
+
+    use super::*;
 
     #[test]
     fn pictures_fill_their_places_and_unreadable_ones_say_so() {

@@ -1,9 +1,11 @@
-//! The Hugging Face hub's Parquet files. `data/*.parquet` were written by pyarrow, as the hub's are: struct of image bytes and path,
-//! question and answer; Snappy; train in two row groups, of three rows on two images.
+//! The Hugging Face hub's Parquet files. `data/*.parquet` were written by pyarrow, as the hub's are: struct of image
+//! bytes and path, question and answer; Snappy; train in two row groups, of three rows on two images.
+
+use std::{fs, path::Path};
+
+use m3ae_prepare::{PrepareOptions, SetName, ValChoice};
 
 use crate::{options, run, write};
-use m3ae_prepare::{PrepareOptions, SetName, ValChoice};
-use std::{fs, path::Path};
 
 fn hub() -> tempfile::TempDir {
     let raw = tempfile::tempdir().unwrap();

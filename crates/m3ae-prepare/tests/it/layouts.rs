@@ -1,10 +1,12 @@
 //! The published sets' layouts.
 
-use crate::{images, options, png, run, write};
+use std::fs;
+
 use m3ae_data::arrow::{ArrowFile, RowData};
 use m3ae_phantom::PhantomConfig;
 use m3ae_prepare::{Language, Plan, PrepareOptions, SetName, plan};
-use std::fs;
+
+use crate::{images, options, png, run, write};
 
 #[test]
 fn melinda_is_read_from_quoted_csv_with_sorted_labels() {

@@ -1,8 +1,5 @@
 //! Preparation in processes of their own: killed at any point, and with little memory.
 
-use crate::{options, write};
-use m3ae_prepare::{PrepareOptions, PrepareReport, SetName, ValChoice, prepare};
-use m3ae_random::{Key, Stream};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -11,6 +8,11 @@ use std::{
     thread,
     time::Instant,
 };
+
+use m3ae_prepare::{PrepareOptions, PrepareReport, SetName, ValChoice, prepare};
+use m3ae_random::{Key, Stream};
+
+use crate::{options, write};
 
 /// What a child prepares, from where to where, and after how many images it kills itself.
 const VARIABLE: &str = "M3AE_TEST_PREPARE";

@@ -1,11 +1,13 @@
 //! What preparation promises whatever the set.
 
-use crate::{images, options, png, run, vqa_rad, write};
+use std::fs;
+
 use m3ae_data::arrow::{ArrowFile, RowData};
 use m3ae_prepare::{
     PrepareError, PrepareOptions, PrepareReport, SetName, ValChoice, VocabularyScope, plan, prepare, survey,
 };
-use std::fs;
+
+use crate::{images, options, png, run, vqa_rad, write};
 
 #[test]
 fn finished_files_are_kept_and_changed_or_damaged_ones_made_again() {

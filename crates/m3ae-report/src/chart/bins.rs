@@ -42,7 +42,8 @@ impl BinChart {
         Self { title: title.into(), x_label: x_label.into(), y_label: y_label.into(), bins, diagonal: false }
     }
 
-    /// Makes it a reliability diagram: the vertical axis is the horizontal one, and a dashed diagonal shows where bars should end.
+    /// Makes it a reliability diagram: the vertical axis is the horizontal one, and a dashed diagonal shows where bars
+    /// should end.
     #[must_use]
     pub fn diagonal(mut self) -> Self {
         self.diagonal = true;

@@ -3,8 +3,8 @@
 use super::scale::Scale;
 use crate::svg::{Anchor, Svg, fit_text};
 
-/// Width of a chart with two axes, in pixels at natural size: two of them stand side by side on a common screen, and one on a
-/// telephone's keeps its letters readable.
+/// Width of a chart with two axes, in pixels at natural size: two of them stand side by side on a common screen, and
+/// one on a telephone's keeps its letters readable.
 pub(super) const WIDTH: f64 = 480.0;
 const RIGHT: f64 = 466.0;
 const TITLE_SIZE: f64 = 13.5;

@@ -2,7 +2,8 @@
 
 use crate::format::format_tick;
 
-/// Numbers larger than this, either way, are treated like those that are not finite: differences of larger ones overflow.
+/// Numbers larger than this, either way, are treated like those that are not finite: differences of larger ones
+/// overflow.
 const LARGEST: f64 = 1e100;
 
 /// A linear or logarithmic axis.
@@ -16,8 +17,8 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// An axis that shows `values` and ends on ticks, from pixel `from` to pixel `to`. Numbers that are not finite are passed
-    /// over, and on a logarithmic axis those that are not positive.
+    /// An axis that shows `values` and ends on ticks, from pixel `from` to pixel `to`. Numbers that are not finite are
+    /// passed over, and on a logarithmic axis those that are not positive.
     pub fn around(values: impl Iterator<Item = f64>, log: bool, (from, to): (f64, f64)) -> Self {
         let shown = values.filter(|&value| value.abs() <= LARGEST && (!log || value >= f64::MIN_POSITIVE));
         let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), value| (a.min(value), b.max(value)));
@@ -98,8 +99,9 @@ fn nice_step(rough: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn labels(scale: &Scale) -> Vec<String> {
         scale.ticks(5).into_iter().map(|(_, label)| label).collect()

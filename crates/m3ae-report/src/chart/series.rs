@@ -32,8 +32,8 @@ impl Series {
     }
 }
 
-/// Exponential moving average that begins at the first value: the weights are divided by their sum, so that early values are
-/// not drawn towards 0. Gaps stay and do not count.
+/// Exponential moving average that begins at the first value: the weights are divided by their sum, so that early
+/// values are not drawn towards 0. Gaps stay and do not count.
 pub(super) fn smooth(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
     let (mut sum, mut weights) = (0.0, 0.0);
     let average = |&(x, y): &(f64, f64)| {
@@ -47,7 +47,8 @@ pub(super) fn smooth(points: &[(f64, f64)], weight: f64) -> Vec<(f64, f64)> {
     points.iter().map(average).collect()
 }
 
-/// At most about `limit` points that look like all of them: of each stretch the lowest and the highest, and a gap if it has one.
+/// At most about `limit` points that look like all of them: of each stretch the lowest and the highest, and a gap if it
+/// has one.
 pub(super) fn thin(points: &[(f64, f64)], limit: usize) -> Vec<(f64, f64)> {
     if points.len() <= limit {
         return points.to_vec();
@@ -69,8 +70,9 @@ pub(super) fn thin(points: &[(f64, f64)], limit: usize) -> Vec<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn smoothing_is_the_weighted_mean_of_the_past() {

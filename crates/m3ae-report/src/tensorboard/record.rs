@@ -64,7 +64,8 @@ pub(super) fn frame(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The checksum as records hold it: rotated and shifted by a constant, because a checksum over bytes that contain checksums is weak.
+/// The checksum as records hold it: rotated and shifted by a constant, because a checksum over bytes that contain
+/// checksums is weak.
 fn masked_crc32c(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

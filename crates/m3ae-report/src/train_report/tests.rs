@@ -1,6 +1,8 @@
-use super::*;
-use proptest::prelude::*;
 use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
 
 fn folder(metrics: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

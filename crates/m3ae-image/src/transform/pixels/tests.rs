@@ -26,7 +26,8 @@ fn values_are_stretched_and_spread_and_single_values_stay() {
     // 255/200: 60 -> 12.75, cut; 160 -> 140.25.
     assert_eq!(changed(&[50, 60, 160, 250], Rgb::auto_contrast), [0, 12, 140, 255]);
     assert_eq!(changed(&[9, 9], Rgb::auto_contrast), [9, 9]);
-    // 1000 pixels of 3 values: step (1000 - 100)/255 = 3, so 1/3 = 0, then (1 + 510)/3 = 170, then (1 + 900)/3 cut to 255.
+    // 1000 pixels of 3 values: step (1000 - 100)/255 = 3, so 1/3 = 0, then (1 + 510)/3 = 170, then (1 + 900)/3 cut to
+    // 255.
     let line = [vec![10; 510], vec![20; 390], vec![30; 100]].concat();
     assert_eq!(changed(&line, Rgb::equalize), [vec![0; 510], vec![170; 390], vec![255; 100]].concat());
     assert_eq!(changed(&[7; 600], Rgb::equalize), [7; 600]);
