@@ -91,8 +91,9 @@ pub struct M3aeConfig {
     pub mim: MimConfig,
     /// Heads.
     pub heads: HeadsConfig,
-    /// Standard deviation of initial weights that are not pre-trained, except for the vision encoder's. The published 0.02 suits
-    /// widths near 768; narrow models trained from scratch learn sooner with more, about in proportion to `1 / sqrt(width)`.
+    /// Standard deviation of initial weights that are not pre-trained, except for the vision encoder's. The published
+    /// 0.02 suits widths near 768; narrow models trained from scratch learn sooner with more, about in proportion to `1
+    /// / sqrt(width)`.
     pub initializer_range: f64,
 }
 
@@ -148,8 +149,9 @@ impl M3aeConfig {
         Self::new(ClipVisionConfig::new(), TextConfig::new(), FusionConfig::new(), MimConfig::new(), HeadsConfig::new())
     }
 
-    /// A small model of the same structure that learns the phantom set in minutes on two CPU cores: 64 px, patches of 8,
-    /// width 128, four vision blocks, two text layers, two co-attention layers. The vocabulary size comes from the tokenizer.
+    /// A small model of the same structure that learns the phantom set in minutes on two CPU cores: 64 px, patches of
+    /// 8, width 128, four vision blocks, two text layers, two co-attention layers. The vocabulary size comes from the
+    /// tokenizer.
     #[must_use]
     pub fn small() -> Self {
         Self::new(
@@ -169,7 +171,8 @@ impl M3aeConfig {
         .with_initializer_range(0.05)
     }
 
-    /// The published model with a Swin encoder in CLIP's place, and without masked image modelling (docs/spec.md, section 1.2).
+    /// The published model with a Swin encoder in CLIP's place, and without masked image modelling (docs/spec.md,
+    /// section 1.2).
     #[must_use]
     pub fn swin(swin: SwinConfig) -> Self {
         let heads = HeadsConfig::new().with_mim(false);

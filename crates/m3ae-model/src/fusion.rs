@@ -1,4 +1,4 @@
-//! Multi-modal fusion: two stacks of co-attention layers that read each other (paper 3.1, spec 1.4).
+//! Multi-modal fusion: two stacks of co-attention layers that read each other (paper, section 3.1; docs/spec.md, section 1.4).
 
 mod request;
 #[cfg(test)]
@@ -16,9 +16,9 @@ pub use request::{FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Want
 
 use crate::config::FusionConfig;
 use crate::init::Init;
-use crate::text::{BertLayer, BertLayerSizes, Context, LayerOptions, LayerOutput};
+use crate::layers::{BertLayer, BertLayerSizes, Context, LayerOptions, LayerOutput};
 
-/// The epsilon of the fusion's layer norms (spec 1.4).
+/// The epsilon of the fusion's layer norms (docs/spec.md, section 1.4).
 pub(crate) const FUSION_EPSILON: f64 = 1e-12;
 
 /// tanh(dense(token 0)).
@@ -112,15 +112,15 @@ pub(crate) struct CoAttention<'a> {
     pub vision: &'a [BertLayer],
     pub language_pooler: &'a Pooler,
     pub vision_pooler: &'a Pooler,
-    /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; spec 1.2).
+    /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; docs/spec.md, section 1.2).
     pub class_token: bool,
     /// Of matrix products.
     pub precision: Precision,
 }
 
 impl CoAttention<'_> {
-    /// Runs both stacks, the last layer only as far as `request` reads it. Layer l of each stack reads the *inputs* of layer l of
-    /// the other.
+    /// Runs both stacks, the last layer only as far as `request` reads it. Layer l of each stack reads the *inputs* of
+    /// layer l of the other.
     pub(crate) fn fuse<T: Wanted, I: Wanted, P: Wanted>(
         &self,
         input: FusionInput,

@@ -1,4 +1,4 @@
-//! The prediction heads (spec 1.5).
+//! The prediction heads (docs/spec.md, section 1.5).
 
 use burn::module::Param;
 use burn::nn::{Initializer, Linear};

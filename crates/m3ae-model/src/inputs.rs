@@ -4,7 +4,8 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use m3ae_masking::PatchMaskBatch;
 
-use crate::layers::MASKED;
+/// A bias this low makes a softmax weight exactly zero in float32, and is finite in half precision.
+pub(crate) const MASKED: f64 = -1e4;
 
 /// Padded texts on a device.
 #[derive(Debug, Clone)]

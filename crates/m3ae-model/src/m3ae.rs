@@ -10,9 +10,10 @@ use crate::fusion::{CoAttention, FusedStates, FusionInput, FusionOutput, FusionR
 use crate::heads::{ClassifierHead, ItmHead, MlmHead};
 use crate::init::{INIT_STD, Init, draw_matrices};
 use crate::inputs::{Texts, padding_bias};
+use crate::layers::BertLayer;
 use crate::mim::MimHead;
-use crate::text::{BertLayer, TextEncoder};
-use crate::vision_encoder::VisionEncoder;
+use crate::text::TextEncoder;
+use crate::vision::VisionEncoder;
 
 /// M3AE (paper section 3). Field names are the reference's parameter names, so the state dictionary reads the same.
 #[derive(Module, Debug)]
@@ -55,7 +56,8 @@ pub struct M3ae {
 }
 
 impl M3aeConfig {
-    /// Initialises a model with Normal(0, `initializer_range`) weights; the vision encoder as CLIP (or Swin) does. Seed the device first for reproducible weights.
+    /// Initialises a model with Normal(0, `initializer_range`) weights; the vision encoder as CLIP (or Swin) does. Seed
+    /// the device first for reproducible weights.
     ///
     /// # Errors
     /// A configuration that no model can be built from.
@@ -116,7 +118,8 @@ impl M3ae {
         self.language_encoder.forward(texts.ids, texts.mask, self.precision).last()
     }
 
-    /// Encodes whole images `[B, 3, S, S]` -> `[B, 1+N, image width]`; Swin, without a class token, gives `[B, n, image width]`.
+    /// Encodes whole images `[B, 3, S, S]` -> `[B, 1+N, image width]`; Swin, without a class token, gives `[B, n, image
+    /// width]`.
     pub fn encode_image(&self, image: Tensor<4>) -> Tensor<3> {
         self.vision_encoder.forward(image, self.precision).features
     }
@@ -134,7 +137,8 @@ impl M3ae {
         linear(text, &self.multi_modal_language_proj, self.precision) + self.modality_type(0)
     }
 
-    /// Image encoding into the fusion's space: projection, plus modality type 1. `[B, 1+K, image width]` -> `[B, 1+K, D]`.
+    /// Image encoding into the fusion's space: projection, plus modality type 1. `[B, 1+K, image width]` -> `[B, 1+K,
+    /// D]`.
     pub fn project_image(&self, image: Tensor<3>) -> Tensor<3> {
         linear(image, &self.multi_modal_vision_proj, self.precision) + self.modality_type(1)
     }

@@ -1,4 +1,4 @@
-//! Masked image modelling: patches, their order, the light decoder and its target (paper 3.2, spec 1.5 and 2).
+//! Masked image modelling: patches, their order, the light decoder and its target (paper, section 3.2; docs/spec.md, sections 1.5 and 2).
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -8,10 +8,9 @@ use m3ae_nn::{Precision, linear};
 
 use crate::config::MimConfig;
 use crate::init::Init;
-use crate::layers::{LayerNorm, NORM_EPSILON, take_rows};
-use crate::vision::{BlockInit, ClipTransformer};
+use crate::layers::{BlockInit, ClipTransformer, LayerNorm, NORM_EPSILON, take_rows};
 
-/// Added to the patch variance before the square root (spec 2).
+/// Added to the patch variance before the square root (docs/spec.md, section 2).
 const PATCH_EPSILON: f64 = 1e-6;
 
 /// `[B, 3, H, W]` -> `[B, N, P·P·3]`, P = `patch`; pixels of a patch in the order row, column, channel.

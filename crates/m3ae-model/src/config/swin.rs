@@ -12,8 +12,8 @@ const COARSENING: usize = 1 << (SWIN_STAGES - 1);
 
 /// A Swin vision encoder (docs/spec.md, section 1.2). Defaults: `swin_base_patch4_window7_224`.
 ///
-/// What no published Swin varies is not a field: query, key and value have biases, the patch embedding has a norm, there is
-/// no absolute position embedding, and every layer norm has epsilon 1e-5.
+/// What no published Swin varies is not a field: query, key and value have biases, the patch embedding has a norm,
+/// there is no absolute position embedding, and every layer norm has epsilon 1e-5.
 #[derive(Config, Debug, PartialEq)]
 pub struct SwinConfig {
     /// Image side S in pixels; a multiple of `8 · patch_size`.
@@ -58,8 +58,8 @@ impl SwinConfig {
         Self::new().with_width(192).with_heads([6, 12, 24, 48]).at(384)
     }
 
-    /// The preset that the reference's `vit` setting and timm call by this name; `_in22k` names the training data of the
-    /// published weights and changes no size.
+    /// The preset that the reference's `vit` setting and timm call by this name; `_in22k` names the training data of
+    /// the published weights and changes no size.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
         match name.strip_suffix("_in22k").unwrap_or(name) {
@@ -71,8 +71,8 @@ impl SwinConfig {
     }
 
     /// The same network for images of another side, as the reference builds it: the window is a 32nd of the side (for
-    /// patches of 4), so that every stage has as many windows as before and the last stage is one window. Bias tables of
-    /// published weights then have to be resized to `(2 · window - 1)²` rows.
+    /// patches of 4), so that every stage has as many windows as before and the last stage is one window. Bias tables
+    /// of published weights then have to be resized to `(2 · window - 1)²` rows.
     #[must_use]
     pub fn at(mut self, image_size: usize) -> Self {
         self.image_size = image_size;
@@ -110,8 +110,8 @@ impl SwinConfig {
         self.stage_width(SWIN_STAGES - 1)
     }
 
-    /// Checks that an encoder can be built: sizes are not zero, the image divides into patches that halve three times, each
-    /// stage's grid divides into windows and its width into heads.
+    /// Checks that an encoder can be built: sizes are not zero, the image divides into patches that halve three times,
+    /// each stage's grid divides into windows and its width into heads.
     ///
     /// # Errors
     /// The first field that is wrong, by its path.

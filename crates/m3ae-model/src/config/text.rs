@@ -4,7 +4,8 @@ use burn::config::Config;
 
 use crate::error::ConfigError;
 
-/// Which of the two text encoders: they differ in position ids, layer-norm epsilon and tokenizer (docs/spec.md, section 1.3).
+/// Which of the two text encoders: they differ in position ids, layer-norm epsilon and tokenizer (docs/spec.md, section
+/// 1.3).
 #[derive(Config, Debug, PartialEq, Copy)]
 pub enum TextFamily {
     /// RoBERTa: positions start at `pad_id + 1` and count non-padding tokens.

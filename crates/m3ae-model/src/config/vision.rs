@@ -115,8 +115,8 @@ impl VisionConfig {
         matches!(self, Self::Clip(_))
     }
 
-    /// The same encoder for images of another side. CLIP's position table then has another number of rows; Swin's windows
-    /// follow the side, see [`SwinConfig::at`].
+    /// The same encoder for images of another side. CLIP's position table then has another number of rows; Swin's
+    /// windows follow the side, see [`SwinConfig::at`].
     #[must_use]
     pub fn at(self, image_size: usize) -> Self {
         match self {

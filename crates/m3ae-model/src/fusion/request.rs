@@ -7,8 +7,9 @@ use burn::prelude::*;
 
 use super::CoAttentionMaps;
 
-/// What [`M3ae::fuse`](crate::M3ae::fuse) is to compute: name the states that are read, and of which pairs of the batch. The last layer then
-/// computes only these; of [`pooled`](Self::pooled) features, only the first tokens, which are all that the poolers read.
+/// What [`M3ae::fuse`](crate::M3ae::fuse) is to compute: name the states that are read, and of which pairs of the
+/// batch. The last layer then computes only these; of [`pooled`](Self::pooled) features, only the first tokens, which
+/// are all that the poolers read.
 ///
 /// The type records what was asked for, and [`FusionOutput`] has a tensor for that and `()` for the rest.
 ///
@@ -46,7 +47,8 @@ impl<T, I, P> FusionRequest<T, I, P> {
         Self { depth: Some(layers), ..self }
     }
 
-    /// Also gives the attention maps of every layer that runs. They are large, and the last layer is then computed whole.
+    /// Also gives the attention maps of every layer that runs. They are large, and the last layer is then computed
+    /// whole.
     #[must_use]
     pub fn attention(self) -> Self {
         Self { attention: true, ..self }
@@ -74,8 +76,8 @@ impl<T, I, P> FusionRequest<T, I, P> {
     }
 }
 
-/// What the fusion gives: a tensor for each state that the [`FusionRequest`] names, `()` for each that it does not. B is the
-/// number of pairs that were asked for.
+/// What the fusion gives: a tensor for each state that the [`FusionRequest`] names, `()` for each that it does not. B
+/// is the number of pairs that were asked for.
 #[derive(Debug, Clone)]
 pub struct FusionOutput<T = (), I = (), P = ()> {
     /// Text tokens after the last layer that ran, `[B, L, D]`.

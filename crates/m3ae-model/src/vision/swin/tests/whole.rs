@@ -15,7 +15,7 @@ use crate::error::MaskingUnsupported;
 use crate::fusion::{FusionInput, FusionRequest, FusionText};
 use crate::inputs::Texts;
 use crate::m3ae::M3ae;
-use crate::swin::SwinEncoder;
+use crate::vision::swin::SwinEncoder;
 
 /// Grids 16, 8, 4, 2 with windows of 4: two stages shift, one is exactly one window, one is smaller than a window.
 fn tiny() -> SwinConfig {

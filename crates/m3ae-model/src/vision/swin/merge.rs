@@ -30,8 +30,8 @@ impl PatchMerging {
     }
 }
 
-/// `[B, H, W, D]` -> `[B, H/2, W/2, 4D]`: the upper left token's channels, then the lower left's, the upper right's, the lower
-/// right's. Column before row, as the published weights have it.
+/// `[B, H, W, D]` -> `[B, H/2, W/2, 4D]`: the upper left token's channels, then the lower left's, the upper right's,
+/// the lower right's. Column before row, as the published weights have it.
 pub(super) fn gather_squares(x: Tensor<4>) -> Tensor<4> {
     let [batch, rows, columns, width] = x.dims();
     x.reshape([batch, rows / 2, 2, columns / 2, 2, width])

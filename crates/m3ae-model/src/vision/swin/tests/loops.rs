@@ -5,8 +5,8 @@ use burn::nn::Linear;
 use crate::layers::LayerNorm;
 
 use super::numbers;
-use crate::swin::block::SwinBlock;
-use crate::swin::window::WindowAttention;
+use crate::vision::swin::block::SwinBlock;
+use crate::vision::swin::window::WindowAttention;
 
 /// `[images, side, side, width]`, row by row.
 #[derive(Clone)]

@@ -16,10 +16,10 @@ use burn::tensor::TensorData;
 use m3ae_nn::{Precision, linear, merge_heads, scaled_dot_product_attention, split_heads};
 
 use crate::init::Init;
-use crate::layers::MASKED;
+use crate::inputs::MASKED;
 
-/// For each ordered pair of tokens in a window of side w, its row of the bias table, `[w² · w²]`: the query's offset from the
-/// key, (rows + w - 1) · (2w - 1) + (columns + w - 1).
+/// For each ordered pair of tokens in a window of side w, its row of the bias table, `[w² · w²]`: the query's offset
+/// from the key, (rows + w - 1) · (2w - 1) + (columns + w - 1).
 pub(crate) fn relative_position_index(window: usize) -> Vec<i64> {
     let place = |token: usize| (token / window, token % window);
     let tokens = window * window;
@@ -143,8 +143,8 @@ impl WindowAttention {
         linear(merge_heads(attended), &self.proj, precision)
     }
 
-    /// What is added to the scores of each head, `[1, heads, L, L]`; of each window and head, `[1, W · heads, L, L]`, where
-    /// windows differ in what they hide.
+    /// What is added to the scores of each head, `[1, heads, L, L]`; of each window and head, `[1, W · heads, L, L]`,
+    /// where windows differ in what they hide.
     fn bias(&self, tokens: usize, windows: &Windows) -> Tensor<4> {
         let table = self.relative_position_bias_table.val();
         let bias = table.select(0, windows.index.clone()).reshape([tokens, tokens, self.heads]);

@@ -22,8 +22,8 @@ pub struct SwinMlp {
 
 /// A pre-norm block: x += attention in windows(norm1(x)); x += mlp(norm2(x)).
 ///
-/// Training Swin from nothing drops whole branches at random (stochastic depth). Published weights are used here to start
-/// from, and at inference the drop is the identity: it is left out.
+/// Training Swin from nothing drops whole branches at random (stochastic depth). Published weights are used here to
+/// start from, and at inference the drop is the identity: it is left out.
 #[derive(Module, Debug)]
 pub struct SwinBlock {
     /// Norm before attention.

@@ -1,14 +1,14 @@
-//! Swin, the hierarchical vision transformer with shifted windows (Liu et al., ICCV 2021; spec 1.2).
+//! Swin, the hierarchical vision transformer with shifted windows (Liu et al., ICCV 2021; docs/spec.md, section 1.2).
 //!
 //! ```text
-//! image [B, 3, S, S] ─ patches of 4 ─ stage 0 ─ merge ─ stage 1 ─ merge ─ stage 2 ─ merge ─ stage 3 ─ norm ─ [B, n, 8D]
-//!       tokens per side       S/4       S/4      S/8      S/8     S/16     S/16     S/32     S/32
-//!       width                  D         D       2D       2D       4D       4D       8D       8D
+//! image [B, 3, S, S] ─ patches ─ stage 0 ─ merge ─ stage 1 ─ merge ─ stage 2 ─ merge ─ stage 3 ─ norm ─ [B, n, 8D]
+//!       tokens per side     S/4      S/4      S/8      S/8     S/16     S/16     S/32     S/32
+//!       width                D         D       2D       2D       4D       4D       8D       8D
 //! ```
 //!
-//! There is no class token: M3AE pools the mean over tokens. Nor is there a way to leave patches out, so there is no masked
-//! image modelling with it. Field names are those of timm before 2023 and of Microsoft's release, which the reference
-//! shares.
+//! There is no class token: M3AE pools the mean over tokens. Nor is there a way to leave patches out, so there is no
+//! masked image modelling with it. Field names are those of timm before 2023 and of Microsoft's release, which the
+//! reference shares.
 
 mod block;
 mod merge;
@@ -25,8 +25,7 @@ pub use window::WindowAttention;
 
 use crate::config::{SWIN_STAGES, SwinConfig};
 use crate::error::ConfigError;
-use crate::layers::{LayerNorm, NORM_EPSILON};
-use crate::vision::PatchConv;
+use crate::layers::{LayerNorm, NORM_EPSILON, PatchConv};
 
 /// The image's patches as normalised tokens.
 #[derive(Module, Debug)]
