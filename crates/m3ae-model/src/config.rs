@@ -1,5 +1,6 @@
 //! What a model is made of: sizes, depths and which heads it carries. `Config -> init(&device) -> forward`.
 
+mod check;
 mod swin;
 mod text;
 mod vision;
@@ -7,12 +8,12 @@ mod vision;
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::error::ConfigError;
+use crate::init::INIT_STD;
+use check::{at_least_one, dropout, multiples};
 pub use swin::{SWIN_STAGES, SwinConfig};
 pub use text::{TextConfig, TextFamily};
 pub use vision::{CLIP_HEAD_WIDTH, ClipVisionConfig, VisionConfig};
-
-use crate::error::ConfigError;
-use crate::init::INIT_STD;
 
 /// Co-attention fusion (docs/spec.md, section 1.4). Defaults: the published model.
 #[derive(Config, Debug, PartialEq)]
@@ -244,32 +245,6 @@ impl M3aeConfig {
             return Err(ConfigError { field: "heads.mim", problem: problem.into() });
         }
         Ok(())
-    }
-}
-
-/// Refuses the first size that is 0.
-fn at_least_one(sizes: impl IntoIterator<Item = (&'static str, usize)>) -> Result<(), ConfigError> {
-    match sizes.into_iter().find(|&(_, size)| size == 0) {
-        Some((field, _)) => Err(ConfigError { field, problem: "is 0; it must be at least 1".into() }),
-        None => Ok(()),
-    }
-}
-
-/// Refuses the first size that is no multiple of its divisor, which has a name.
-fn multiples(sizes: impl IntoIterator<Item = (&'static str, usize, usize, &'static str)>) -> Result<(), ConfigError> {
-    match sizes.into_iter().find(|&(_, size, divisor, _)| !size.is_multiple_of(divisor)) {
-        Some((field, size, divisor, name)) => {
-            Err(ConfigError { field, problem: format!("{size} is not a multiple of {name}, {divisor}") })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Refuses a probability of dropout outside `[0, 1)`.
-fn dropout(field: &'static str, dropout: f64) -> Result<(), ConfigError> {
-    match (0.0..1.0).contains(&dropout) {
-        true => Ok(()),
-        false => Err(ConfigError { field, problem: format!("{dropout} is not in [0, 1)") }),
     }
 }
 

@@ -11,12 +11,11 @@ use burn::prelude::*;
 use burn::tensor::activation::tanh;
 use m3ae_nn::{Precision, linear};
 
-use request::narrow;
-pub use request::{FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Wanted};
-
 use crate::config::FusionConfig;
 use crate::init::Init;
 use crate::layers::{BertLayer, BertLayerSizes, Context, LayerOptions, LayerOutput};
+use request::narrow;
+pub use request::{CoAttentionMaps, FusedStates, FusionOutput, FusionRequest, Nothing, Pairs, Wanted};
 
 /// The epsilon of the fusion's layer norms (docs/spec.md, section 1.4).
 pub(crate) const FUSION_EPSILON: f64 = 1e-12;
@@ -91,19 +90,6 @@ impl FusionInput {
     fn rows(&self, rows: &Range<usize>) -> Self {
         Self { text: self.text.rows(rows), image: narrow(&self.image, rows) }
     }
-}
-
-/// Attention probabilities of one co-attention layer, each `[B, heads, Lq, Lk]`.
-#[derive(Debug, Clone)]
-pub struct CoAttentionMaps {
-    /// Text over text.
-    pub text_self: Tensor<4>,
-    /// Text over image.
-    pub text_to_image: Option<Tensor<4>>,
-    /// Image over image.
-    pub image_self: Tensor<4>,
-    /// Image over text.
-    pub image_to_text: Option<Tensor<4>>,
 }
 
 /// The two stacks and their poolers.

@@ -8,13 +8,12 @@ use burn::module::{Content, Devices, ModuleDisplay, ModuleDisplayDefault, Module
 use burn::prelude::*;
 use m3ae_nn::Precision;
 
+use crate::error::MaskingUnsupported;
 pub use clip::{ClipEncoder, ClipVisual};
 pub use encoding::ImageEncoding;
 pub use swin::{
     PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp, SwinPatchEmbed, SwinStage, WindowAttention,
 };
-
-use crate::error::MaskingUnsupported;
 
 /// The vision encoder of M3AE. Its variants add nothing to parameter paths, so both have the reference's names:
 /// `vision_encoder.visual.conv1.weight` and `vision_encoder.patch_embed.proj.weight`.

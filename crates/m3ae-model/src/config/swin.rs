@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 
+use super::check::at_least_one;
 use crate::error::ConfigError;
 
 /// Stages of every Swin; between two of them the token grid is halved and the width doubled.
@@ -116,7 +117,7 @@ impl SwinConfig {
     /// # Errors
     /// The first field that is wrong, by its path.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        super::at_least_one([
+        at_least_one([
             ("vision.image_size", self.image_size),
             ("vision.patch_size", self.patch_size),
             ("vision.width", self.width),

@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 
+use super::check::{at_least_one, dropout, multiples};
 use crate::error::ConfigError;
 
 /// Which of the two text encoders: they differ in position ids, layer-norm epsilon and tokenizer (docs/spec.md, section
@@ -63,7 +64,7 @@ impl TextConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        super::at_least_one([
+        at_least_one([
             ("text.vocab_size", self.vocab_size),
             ("text.width", self.width),
             ("text.layers", self.layers),
@@ -72,7 +73,7 @@ impl TextConfig {
             ("text.type_vocab", self.type_vocab),
             ("text.max_positions (less the ids below the padding's)", self.max_length()),
         ])?;
-        super::multiples([("text.width", self.width, self.heads, "text.heads")])?;
-        super::dropout("text.dropout", self.dropout)
+        multiples([("text.width", self.width, self.heads, "text.heads")])?;
+        dropout("text.dropout", self.dropout)
     }
 }

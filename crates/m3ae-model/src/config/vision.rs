@@ -4,7 +4,8 @@ use burn::config::Config;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{SWIN_STAGES, SwinConfig};
+use super::check::{at_least_one, multiples};
+use super::swin::{SWIN_STAGES, SwinConfig};
 use crate::error::ConfigError;
 
 /// Width of one CLIP attention head; CLIP's head count is always width / 64 (docs/spec.md, section 1.1).
@@ -235,13 +236,13 @@ impl ClipVisionConfig {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        super::at_least_one([
+        at_least_one([
             ("vision.image_size", self.image_size),
             ("vision.patch_size", self.patch_size),
             ("vision.width", self.width),
             ("vision.layers", self.layers),
         ])?;
-        super::multiples([
+        multiples([
             ("vision.image_size", self.image_size, self.patch_size, "vision.patch_size"),
             ("vision.width", self.width, self.heads(), "its heads (width / 64)"),
         ])

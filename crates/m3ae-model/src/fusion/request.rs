@@ -1,11 +1,9 @@
-//! Which states of the fusion to compute.
+//! Which states of the fusion to compute, and the answer.
 
 use std::fmt::Debug;
 use std::ops::{Bound, Range, RangeBounds};
 
 use burn::prelude::*;
-
-use super::CoAttentionMaps;
 
 /// What [`M3ae::fuse`](crate::M3ae::fuse) is to compute: name the states that are read, and of which pairs of the
 /// batch. The last layer then computes only these; of [`pooled`](Self::pooled) features, only the first tokens, which
@@ -88,6 +86,19 @@ pub struct FusionOutput<T = (), I = (), P = ()> {
     pub pooled: P,
     /// Attention maps of all pairs, layer by layer; empty unless asked for.
     pub attention: Vec<CoAttentionMaps>,
+}
+
+/// Attention probabilities of one co-attention layer, each `[B, heads, Lq, Lk]`.
+#[derive(Debug, Clone)]
+pub struct CoAttentionMaps {
+    /// Text over text.
+    pub text_self: Tensor<4>,
+    /// Text over image.
+    pub text_to_image: Option<Tensor<4>>,
+    /// Image over image.
+    pub image_self: Tensor<4>,
+    /// Image over text.
+    pub image_to_text: Option<Tensor<4>>,
 }
 
 /// A [`FusionOutput`] that has everything but attention maps.

@@ -19,13 +19,12 @@ mod window;
 use burn::prelude::*;
 use m3ae_nn::Precision;
 
-pub use block::{SwinBlock, SwinMlp, SwinStage};
-pub use merge::PatchMerging;
-pub use window::WindowAttention;
-
 use crate::config::{SWIN_STAGES, SwinConfig};
 use crate::error::ConfigError;
 use crate::layers::{LayerNorm, NORM_EPSILON, PatchConv};
+pub use block::{SwinBlock, SwinMlp, SwinStage};
+pub use merge::PatchMerging;
+pub use window::WindowAttention;
 
 /// The image's patches as normalised tokens.
 #[derive(Module, Debug)]
