@@ -1,4 +1,5 @@
-//! Multi-modal fusion: two stacks of co-attention layers that read each other (paper, section 3.1; docs/spec.md, section 1.4).
+//! Multi-modal fusion: two stacks of co-attention layers that read each other (paper, section 3.1; docs/spec.md,
+//! section 1.4).
 
 mod request;
 #[cfg(test)]
@@ -98,7 +99,8 @@ pub(crate) struct CoAttention<'a> {
     pub vision: &'a [BertLayer],
     pub language_pooler: &'a Pooler,
     pub vision_pooler: &'a Pooler,
-    /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; docs/spec.md, section 1.2).
+    /// Whether a class token stands for the image (CLIP); if not, the mean over its tokens does (Swin; docs/spec.md,
+    /// section 1.2).
     pub class_token: bool,
     /// Of matrix products.
     pub precision: Precision,

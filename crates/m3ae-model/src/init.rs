@@ -17,8 +17,8 @@ pub(crate) struct Init {
 }
 
 impl Init {
-    /// Normal(0, `std`) for weights that are not pre-trained: the published Normal(0, 0.02), scaled. A seed thus gives
-    /// the same weights, up to their scale, whatever `std` is.
+    /// Normal(0, `std`) for weights that are not pre-trained: the published Normal(0, 0.02), scaled. With every `std` a
+    /// seed gives the same weights up to their scale.
     pub(crate) fn fresh(std: f64) -> Self {
         Self { scale: std / INIT_STD, ..Self::normal(INIT_STD) }
     }
@@ -85,9 +85,9 @@ impl Default for Init {
     }
 }
 
-/// Draws a model's matrices and tables, without the packed projections of CLIP's attention, in the module's order; all
-/// else is drawn when it is first read. Models of another deviation than the published were always drawn so, and a seed
-/// is to go on giving the same weights.
+/// Draws a model's matrices and tables now, in the module's order. Everything else, and the packed projections of
+/// CLIP's attention, is drawn when it is first read. This is the order in which a model with another deviation than the
+/// published one was always drawn: a seed keeps giving the same weights.
 pub(crate) fn draw_matrices(model: &impl Module) {
     /// CLIP's name of the packed projection of queries, keys and values.
     const PACKED: &str = "in_proj";

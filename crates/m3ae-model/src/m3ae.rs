@@ -188,7 +188,7 @@ impl M3ae {
         self.fuse(self.fusion_input(texts, image), FusionRequest::new().text(..).image(..).pooled(..))
     }
 
-    /// As [`forward`](Self::forward), of which only the pooled features are wanted, `[B, 2D]`: less work.
+    /// Only the pooled features of [`forward`](Self::forward), `[B, 2D]`, for less work.
     pub fn forward_pooled(&self, texts: Texts, image: Tensor<4>) -> Tensor<2> {
         self.fuse(self.fusion_input(texts, image), FusionRequest::new().pooled(..)).pooled
     }

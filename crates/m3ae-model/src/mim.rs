@@ -1,4 +1,5 @@
-//! Masked image modelling: patches, their order, the light decoder and its target (paper, section 3.2; docs/spec.md, sections 1.5 and 2).
+//! Masked image modelling: patches, their order, the light decoder and its target (paper, section 3.2; docs/spec.md,
+//! sections 1.5 and 2).
 
 use burn::module::Param;
 use burn::nn::Linear;

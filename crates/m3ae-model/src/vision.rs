@@ -41,8 +41,8 @@ impl VisionEncoder {
         }
     }
 
-    /// Encodes images `[B, 3, S, S]` of which only the patches `ids_keep`, `[B, K]`, are visible, in the order in which
-    /// they appear there.
+    /// Encodes only the patches `ids_keep` `[B, K]` of images `[B, 3, S, S]`, in the order in which `ids_keep` has
+    /// them.
     ///
     /// # Errors
     /// The encoder is Swin, which cannot leave patches out.
@@ -87,7 +87,7 @@ macro_rules! each {
     };
 }
 
-/// As `#[derive(Module)]` would have it, but for the variant's name, which the derived form puts into parameter paths.
+/// What `#[derive(Module)]` gives, except that the derived form puts the variant's name into parameter paths.
 impl Module for VisionEncoder {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         each!(self, module => module.visit(visitor));

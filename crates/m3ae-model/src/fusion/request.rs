@@ -5,11 +5,12 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use burn::prelude::*;
 
-/// What [`M3ae::fuse`](crate::M3ae::fuse) is to compute: name the states that are read, and of which pairs of the
-/// batch. The last layer then computes only these; of [`pooled`](Self::pooled) features, only the first tokens, which
-/// are all that the poolers read.
+/// The states that [`M3ae::fuse`](crate::M3ae::fuse) gives, and for which pairs of the batch. The last layer computes
+/// only these. For [`pooled`](Self::pooled) features it computes only the first tokens, since the poolers read no
+/// others (Swin's image pooler reads the mean over all tokens, so there it computes them all).
 ///
-/// The type records what was asked for, and [`FusionOutput`] has a tensor for that and `()` for the rest.
+/// The request's type records what was asked for: [`FusionOutput`] has a tensor for each state that was, and `()` for
+/// each that was not.
 ///
 /// ```
 /// use m3ae_model::FusionRequest;

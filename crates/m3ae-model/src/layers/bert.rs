@@ -140,8 +140,7 @@ pub struct BertLayer {
 pub struct LayerOptions {
     /// Padding bias of the tokens, `[B, 1, 1, L]`; `None` if all may be read.
     pub bias: Option<Tensor<4>>,
-    /// The other modality. A layer without cross-attention ignores it; one with cross-attention skips that part without
-    /// it.
+    /// The other modality: what cross-attention reads. A layer has both or neither.
     pub context: Option<Context>,
     /// Gives the state of the first token only, for which the others are keys and values: less work.
     pub first_only: bool,
@@ -172,10 +171,19 @@ pub struct LayerOutput {
 }
 
 impl BertLayer {
-    /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)), for `hidden` `[B, L,
-    /// D]`.
+    /// a = LN(h + SelfAttn(h)); c = LN(a + CrossAttn(a, context)); out = LN(c + W2·GELU(W1·c)).
+    ///
+    /// `hidden` is `[B, L, D]`.
+    ///
+    /// # Panics
+    /// The layer has cross-attention and `options` no context, or the other way round.
     pub fn forward(&self, hidden: Tensor<3>, options: LayerOptions) -> LayerOutput {
         let LayerOptions { bias, context, first_only, need_weights, precision } = options;
+        assert_eq!(
+            context.is_some(),
+            self.crossattention.is_some(),
+            "a layer with cross-attention needs the other modality, and one without it cannot read it"
+        );
         let reads = |context, bias| AttentionOptions { context, bias, need_weights, precision, ..Default::default() };
         let (queries, keys) = match first_only {
             true => (hidden.clone().narrow(1, 0, 1), Some(hidden)),
@@ -195,5 +203,29 @@ impl BertLayer {
             FeedForwardWeights { first: (&self.intermediate.dense).into(), second: (&self.output.dense).into() };
         let inner = feed_forward(x.clone(), weights, Activation::Gelu, None, precision);
         self.output.add_norm(inner, x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a layer with cross-attention needs the other modality")]
+    fn a_context_that_no_part_reads_is_refused() {
+        let device = Device::default();
+        let init = Init::default();
+        let sizes = BertLayerSizes {
+            width: 8,
+            heads: 2,
+            intermediate: 16,
+            epsilon: 1e-5,
+            dropout: 0.0,
+            cross: false,
+            init: &init,
+        };
+        let hidden = Tensor::zeros([1, 3, 8], &device);
+        let context = Some(Context { hidden: hidden.clone(), bias: None });
+        let _ = sizes.init(&device).forward(hidden, LayerOptions { context, ..LayerOptions::default() });
     }
 }
