@@ -6,6 +6,7 @@
 //!
 //! - [`decode`] reads PNG and JPEG files of any kind. Their size is limited before memory is spent on them.
 //! - [`ClipTransform`] gives what Pillow and torchvision give, bit for bit.
+//! - [`side_by_side`] draws normalised values as pictures again.
 //! - [`Transform`] adds the random transforms of training. Equal generators give equal crops.
 //!
 //! # Example
@@ -23,8 +24,10 @@ mod error;
 mod image;
 mod jpeg;
 mod resample;
+mod sheet;
 mod transform;
 
 pub use error::{ImageError, TransformError};
 pub use image::{DecodeOptions, Image, Layout, decode, decode_bytes};
+pub use sheet::side_by_side;
 pub use transform::{ClipTransform, Crop, MEAN, STD, Transform};

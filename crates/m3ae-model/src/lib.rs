@@ -69,6 +69,7 @@ mod inputs;
 mod layers;
 mod m3ae;
 mod mim;
+mod reconstruction;
 mod text;
 mod vision;
 
@@ -89,6 +90,7 @@ pub use layers::{
 pub use m3ae::M3ae;
 pub use m3ae_nn::Precision;
 pub use mim::{MimHead, mim_target, patch_moments, patchify, unpatchify};
+pub use reconstruction::Reconstruction;
 pub use text::{TextEmbeddings, TextEncoder, TextEncoding, TextLayers};
 pub use vision::{
     ClipEncoder, ClipVisual, ImageEncoding, PatchMerging, SwinBlock, SwinEncoder, SwinEncoding, SwinMlp,

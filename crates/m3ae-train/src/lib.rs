@@ -33,7 +33,7 @@ pub use optim::{AdamW, AdamWConfig, Decay, GradientNorms, Group, Rate, Schedule,
 pub use parallel::Devices;
 pub use pretrain::{
     Batcher, BatcherConfig, ItmOutput, MaskedTokens, Matching, MimOutput, MlmOutput, ObjectiveWeights, PretrainBatch,
-    PretrainOutput, Pretraining, draw_reconstructions, pretrain_step, three_passes,
+    PretrainOutput, Pretraining, pretrain_step, three_passes,
 };
 pub use recipe::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,

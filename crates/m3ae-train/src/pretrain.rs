@@ -20,7 +20,6 @@
 mod batch;
 mod batcher;
 mod output;
-mod pictures;
 mod plain;
 mod task;
 
@@ -32,7 +31,6 @@ use crate::error::{MissingHead, required};
 pub use batch::{MaskedTokens, Matching, PretrainBatch};
 pub use batcher::{Batcher, BatcherConfig};
 pub use output::{ItmOutput, MimOutput, MlmOutput, ObjectiveWeights, PretrainOutput};
-pub use pictures::draw_reconstructions;
 pub use plain::three_passes;
 pub use task::Pretraining;
 

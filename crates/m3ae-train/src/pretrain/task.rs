@@ -5,11 +5,12 @@ use std::path::Path;
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 use m3ae_data::CaptionBatch;
+use m3ae_image::side_by_side;
 use m3ae_model::{HeadsConfig, M3ae};
 use m3ae_text::Tokenizer;
 use serde::Serialize;
 
-use super::{Batcher, BatcherConfig, MaskedTokens, MlmOutput, ObjectiveWeights, draw_reconstructions, pretrain_step};
+use super::{Batcher, BatcherConfig, MaskedTokens, MlmOutput, ObjectiveWeights, pretrain_step};
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Term};
 use crate::task::Task;
@@ -90,7 +91,14 @@ impl Task for Pretraining {
         }
         if let (Some(visible), Some(mim)) = (&batch.mim, output.mim) {
             let path = folder.join(format!("reconstructions-{step:06}.png"));
-            let drawn = draw_reconstructions(model, &batch.image, &visible.mask, mim.patches, self.pictures)?;
+            let [count, _, side, _] = batch.image.dims();
+            let first = self.pictures.min(count);
+            let reconstruction = model.reconstruction(
+                batch.image.narrow(0, 0, first),
+                visible.mask.clone().narrow(0, 0, first),
+                mim.patches.narrow(0, 0, first),
+            );
+            let drawn = side_by_side(&reconstruction.into_values()?, side);
             drawn.save(&path).map_err(|source| TrainError::Picture { path: path.clone(), source })?;
         }
         Ok(())
