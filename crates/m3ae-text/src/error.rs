@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::family::Family;
+
 /// A failure of tokenization: says what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
@@ -55,7 +57,7 @@ pub enum TextError {
         /// The token that is missing.
         token: &'static str,
         /// The family that needs it.
-        family: crate::Family,
+        family: Family,
     },
     /// A text cannot be held in so few tokens.
     #[error(

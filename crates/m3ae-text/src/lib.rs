@@ -24,6 +24,7 @@
 //! Tokenizer files above 256 MiB and ids above 2^24 are refused before memory is spent on them.
 
 mod error;
+mod family;
 mod load;
 mod normalize;
 mod tokenizer;
@@ -31,6 +32,7 @@ mod train;
 mod vocabulary;
 
 pub use error::TextError;
+pub use family::Family;
 pub use normalize::normalize_answer;
-pub use tokenizer::{Encoding, Family, Specials, Tokenizer};
+pub use tokenizer::{Encoding, Specials, Tokenizer};
 pub use vocabulary::{Vocabulary, VocabularyError};

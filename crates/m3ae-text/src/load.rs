@@ -1,31 +1,40 @@
 //! Tokenizers from published files. What a file says is checked here, before the tokenizer library relies on it.
 
-use crate::{Family, TextError, Tokenizer};
-use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    io::Read,
-    path::Path,
-};
-use tokenizers::{
-    AddedToken,
-    decoders::wordpiece::WordPiece as WordPieceDecoder,
-    models::{bpe::BPE, wordpiece::WordPiece},
-    normalizers::BertNormalizer,
-    pre_tokenizers::{bert::BertPreTokenizer, byte_level::ByteLevel},
-    processors::{bert::BertProcessing, roberta::RobertaProcessing},
-};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Read;
+use std::path::Path;
 
-/// Ids from this number on are refused: published vocabularies have 30 to 250 thousand.
-pub(crate) const MAX_IDS: usize = 1 << 24;
+use tokenizers::AddedToken;
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
+use tokenizers::models::{bpe, bpe::BPE, wordpiece::WordPiece};
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::{bert::BertPreTokenizer, byte_level::ByteLevel};
+use tokenizers::processors::{bert::BertProcessing, roberta::RobertaProcessing};
+
+use crate::error::TextError;
+use crate::family::Family;
+use crate::tokenizer::{MAX_IDS, Tokenizer};
+
 /// Larger files are refused; `roberta-base`'s are under 2 MB.
 const MAX_BYTES: u64 = 256 << 20;
 
 type Vocabulary = HashMap<String, u32>;
 type Merges = Vec<(String, String)>;
 
-/// See [`Tokenizer::load`].
-pub(crate) fn load(path: &Path) -> Result<Tokenizer, TextError> {
+impl Tokenizer {
+    /// Reads a `tokenizer.json` file, or a folder with `tokenizer.json`, with `vocab.json` and `merges.txt` (as `roberta-base` is
+    /// published), or with `vocab.txt` (as `bert-base-uncased` is). If a folder has several of them, the first of this list is
+    /// used.
+    ///
+    /// # Errors
+    /// There is no such file, a file cannot be read or is of another kind, or a special token is missing.
+    pub fn load(path: &Path) -> Result<Self, TextError> {
+        load(path)
+    }
+}
+
+fn load(path: &Path) -> Result<Tokenizer, TextError> {
     if path.is_file() {
         return from_json(path);
     }
@@ -49,7 +58,7 @@ pub(crate) fn roberta(vocab: Vocabulary, merges: Merges, origin: &Path) -> Resul
     let [start, _, end, unknown, mask] = Family::Roberta.special_tokens();
     let ends = (vocab.get(end).copied(), vocab.get(start).copied());
     let model = BPE::builder()
-        .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
+        .vocab_and_merges(vocab.into_iter().collect::<bpe::Vocab>(), merges)
         .unk_token(unknown.to_owned())
         .build()
         .map_err(|error| TextError::format(origin, error))?;
@@ -72,7 +81,7 @@ fn bert(vocab: Vocabulary, origin: &Path) -> Result<Tokenizer, TextError> {
     let [start, _, end, unknown, _] = Family::Bert.special_tokens();
     let ends = (vocab.get(end).copied(), vocab.get(start).copied());
     let model = WordPiece::builder()
-        .vocab(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>())
+        .vocab(vocab.into_iter().collect::<bpe::Vocab>())
         .unk_token(unknown.to_owned())
         .continuing_subword_prefix("##".to_owned())
         .build()

@@ -118,8 +118,9 @@ fn normal_word(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn each_rule_does_what_it_says() {

@@ -1,36 +1,17 @@
 //! The tokenizer: texts to ids and back.
 
-use crate::{TextError, load, train};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
 use m3ae_files::FilesError;
-use std::{collections::BTreeMap, fmt, fs, path::Path};
 
-/// Which published model family a tokenizer belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Byte-level BPE: `<s> … </s>`, a leading space is part of the token (`Ġ`).
-    Roberta,
-    /// Lower-cased WordPiece: `[CLS] … [SEP]`, a piece that continues a word begins with `##`.
-    Bert,
-}
+use crate::error::TextError;
+use crate::family::Family;
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Roberta => "RoBERTa",
-            Self::Bert => "BERT",
-        })
-    }
-}
-
-impl Family {
-    /// The special tokens' spelling, in the order start, padding, end, unknown, mask (RoBERTa's first four ids).
-    pub(crate) fn special_tokens(self) -> [&'static str; 5] {
-        match self {
-            Self::Roberta => ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-            Self::Bert => ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],
-        }
-    }
-}
+/// Ids from this number on are refused: published vocabularies have 30 to 250 thousand.
+pub(crate) const MAX_IDS: usize = 1 << 24;
 
 /// The ids of the special tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,25 +67,6 @@ impl fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` file, or a folder with `tokenizer.json`, with `vocab.json` and `merges.txt` (as `roberta-base` is
-    /// published), or with `vocab.txt` (as `bert-base-uncased` is). Of several the first named is used.
-    ///
-    /// # Errors
-    /// When nothing of the kind is there, a file is unreadable or not what its name says, or a special token is missing.
-    pub fn load(path: &Path) -> Result<Self, TextError> {
-        load::load(path)
-    }
-
-    /// Trains a RoBERTa-style byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the 256 bytes, then merges in the
-    /// order they were learnt, `<mask>` last. The vocabulary stays smaller than `vocab_size` where the texts repeat
-    /// too little. The same texts, in whatever order, give the same tokenizer.
-    ///
-    /// # Errors
-    /// When `vocab_size` has no room for the specials and the bytes (261), or is beyond what can be read back.
-    pub fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: usize) -> Result<Self, TextError> {
-        train::train(texts, vocab_size)
-    }
-
     /// Puts a tokenizer together. `origin` is named in errors.
     pub(crate) fn assemble(mut inner: tokenizers::Tokenizer, family: Family, origin: &Path) -> Result<Self, TextError> {
         // Length is decided per call, and padding per batch: whatever a published file asks for must not interfere.
@@ -119,11 +81,8 @@ impl Tokenizer {
 
         let vocabulary = inner.get_vocab(true);
         let size = vocabulary.values().max().map_or(0, |&last| last as usize + 1);
-        if size > load::MAX_IDS {
-            return Err(TextError::format(
-                origin,
-                format!("its largest id is {}: {} is the limit", size - 1, load::MAX_IDS),
-            ));
+        if size > MAX_IDS {
+            return Err(TextError::format(origin, format!("its largest id is {}: {} is the limit", size - 1, MAX_IDS)));
         }
         let mut starts_word = vec![false; size];
         for (token, id) in vocabulary {

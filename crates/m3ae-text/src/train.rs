@@ -1,18 +1,21 @@
-//! Training a byte-level BPE, for data sets too small or too strange for a published vocabulary.
+//! Training a byte-level BPE, for data sets without a published vocabulary. The synthetic set trains one on its own captions and
+//! questions, whose number a recipe chooses, so no vocabulary could be shipped for it.
 //!
-//! The tokenizer library has a trainer, but where two merges spell the same token its result depends on the order of a randomly
+//! The `tokenizers` crate has a trainer, but where two merges spell the same token its result depends on the order of a randomly
 //! seeded hash table. This one is a function of its texts: ties go to the pair with the smaller ids, and a merge that would
-//! spell a token already known is not made.
+//! spell a known token is not made.
 
-use crate::{Family, TextError, Tokenizer, load};
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet},
-    path::Path,
-};
-use tokenizers::{
-    OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, pre_tokenizers::byte_level::ByteLevel,
-};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::path::Path;
+
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use crate::error::TextError;
+use crate::family::Family;
+use crate::load::roberta;
+use crate::tokenizer::{MAX_IDS, Tokenizer};
 
 /// A pair seen once is no regularity.
 const MIN_COUNT: u64 = 2;
@@ -20,16 +23,27 @@ const MIN_COUNT: u64 = 2;
 /// Two neighbouring symbols.
 type Pair = (u32, u32);
 
-/// See [`Tokenizer::train`].
-pub(crate) fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: usize) -> Result<Tokenizer, TextError> {
+impl Tokenizer {
+    /// Trains a RoBERTa-style byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the 256 bytes, then merges in the
+    /// order they were learnt, `<mask>` last. The vocabulary stays smaller than `vocab_size` where the texts repeat
+    /// too little. The same texts, in whatever order, give the same tokenizer.
+    ///
+    /// # Errors
+    /// When `vocab_size` has no room for the specials and the bytes (261), or is beyond what can be read back.
+    pub fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: usize) -> Result<Self, TextError> {
+        train(texts, vocab_size)
+    }
+}
+
+fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: usize) -> Result<Tokenizer, TextError> {
     let [start, pad, end, unknown, mask] = Family::Roberta.special_tokens();
     let mut tokens: Vec<String> = [start, pad, end, unknown].map(str::to_owned).into();
     let alphabet: BTreeSet<char> = ByteLevel::alphabet().into_iter().collect();
     let symbols: HashMap<char, u32> = alphabet.iter().copied().zip(tokens.len() as u32..).collect();
     tokens.extend(alphabet.iter().map(char::to_string));
     let minimum = tokens.len() + 1;
-    if !(minimum..=load::MAX_IDS).contains(&vocab_size) {
-        return Err(TextError::VocabularySize { given: vocab_size, minimum, maximum: load::MAX_IDS });
+    if !(minimum..=MAX_IDS).contains(&vocab_size) {
+        return Err(TextError::VocabularySize { given: vocab_size, minimum, maximum: MAX_IDS });
     }
 
     let mut corpus = Corpus::new(count_words(texts)?, &symbols);
@@ -48,7 +62,7 @@ pub(crate) fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: us
         }
     }
     tokens.push(mask.to_owned());
-    load::roberta(tokens.into_iter().zip(0..).collect(), merges, Path::new("the training texts"))
+    roberta(tokens.into_iter().zip(0..).collect(), merges, Path::new("the training texts"))
 }
 
 /// The words of the texts, in byte-level spelling, and how often each occurs: split as encoding will split them.
@@ -169,8 +183,9 @@ fn merged(word: &[u32], pair: Pair, union: u32) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const TEXTS: [&str; 4] =
         ["Chest x-ray: no effusion.", "Chest CT with effusion", "no pleural effusion; no pneumothorax", "aaaa aaa aa"];

@@ -1,7 +1,8 @@
 //! The classes of a question-answering data set.
 
-use crate::normalize_answer;
 use std::collections::HashMap;
+
+use crate::normalize::normalize_answer;
 
 /// Answers in normal spelling, numbered by first appearance. The number is the class that a model predicts, so a vocabulary
 /// belongs to a checkpoint as much as its weights do.

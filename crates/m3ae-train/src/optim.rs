@@ -10,7 +10,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use m3ae_model::M3ae;
 use m3ae_nn::{AdamState, AdamWStep, square_sums};
-use m3ae_weights::to_reference;
+use m3ae_weights::{Head, to_reference};
 
 pub(crate) use moments::{read_moments, write_moments};
 pub use schedule::{Decay, Schedule};
@@ -38,7 +38,6 @@ pub struct Group {
 /// Pieces of names that exempt a parameter from weight decay. The match is by substring, so CLIP's `ln_1.weight` and
 /// `vqa_head.1.weight` *are* decayed while `decoder_norm.weight` is not: the reference's behaviour, kept.
 const NO_DECAY: [&str; 5] = ["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"];
-const HEADS: [&str; 6] = ["mlm_head", "mim_head", "itm_head", "vqa_head", "cls_head", "irtr_head"];
 
 impl Group {
     /// The group of the parameter with this (reference's) name.
@@ -46,7 +45,7 @@ impl Group {
     pub fn of(name: &str) -> Self {
         let rate = if name.contains("multi_modal") {
             Rate::MultiModal
-        } else if HEADS.iter().any(|head| name.contains(head)) {
+        } else if Head::ALL.iter().any(|head| name.contains(head.name())) {
             Rate::Head
         } else {
             Rate::Base

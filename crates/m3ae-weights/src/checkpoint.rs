@@ -1,7 +1,6 @@
 //! Reading: a file on disk becomes named tensors whose bytes are read only when they are used.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,33 +8,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::DType;
 
 use crate::error::WeightsError;
+use crate::format::Format;
 use crate::locate::weights_file;
 use crate::stored::StoredTensor;
 use crate::{limits, pytorch, safetensors};
-
-/// Which container the tensors came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A PyTorch-Lightning checkpoint: weights under `state_dict`.
-    Lightning,
-    /// A PyTorch state dictionary, zip or legacy.
-    Pytorch,
-    /// A TorchScript archive, as OpenAI ships CLIP.
-    TorchScript,
-    /// safetensors.
-    Safetensors,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lightning => "PyTorch-Lightning checkpoint",
-            Self::Pytorch => "PyTorch state dictionary",
-            Self::TorchScript => "TorchScript archive",
-            Self::Safetensors => "safetensors",
-        })
-    }
-}
 
 /// Named tensors of a file, lazily read.
 #[derive(Debug)]

@@ -1,4 +1,7 @@
 //! Writing: safetensors under the reference's parameter names, in PyTorch's layout, one tensor in memory at a time.
+//!
+//! `safetensors::serialize_to_file` does not serve here. It opens the file itself, so the bytes could not be hashed on their way
+//! to the disk, and reading a parameter back from a device can fail, which its `View::data` has no way to say.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;

@@ -20,8 +20,9 @@ use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
 use crate::export::{state_dict, write_tensors};
 use crate::infer::check_size;
-use crate::load::{LoadReport, load};
+use crate::load::load;
 use crate::locate::locate;
+use crate::report::LoadReport;
 use crate::settings::read_settings;
 
 /// The configuration.

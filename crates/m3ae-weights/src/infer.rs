@@ -3,106 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, TextConfig, VisionConfig};
+use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, VisionConfig};
 
-use crate::checkpoint::{Checkpoint, Format};
+use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
 use crate::folder::{CONFIG_FILE, folder_settings};
+use crate::format::Format;
 use crate::settings::{HfTextConfig, HyperParameters, read_settings};
+use crate::shapes::Shapes;
+use crate::text::text_config;
 use crate::{pytorch, swin};
 
 /// Most values in a position table: 64 million, where the published model has 0.4.
 const MAX_POSITIONS: usize = 1 << 26;
 /// Most layers of any stack.
 const MAX_LAYERS: usize = 1024;
-
-/// Looks shapes up, and says which tensor is missing.
-pub(crate) struct Shapes<'a>(pub &'a Checkpoint);
-
-impl Shapes<'_> {
-    fn error(&self, problem: String) -> WeightsError {
-        WeightsError::NotM3ae { path: self.0.path.clone(), problem }
-    }
-
-    pub(crate) fn of<const D: usize>(&self, name: &str) -> Result<[usize; D], WeightsError> {
-        let problem = match self.0.shape(name) {
-            None => format!("tensor {name} is missing: this is not an M3AE checkpoint"),
-            Some(shape) => match <[usize; D]>::try_from(shape) {
-                Ok(shape) if shape.contains(&0) => format!("tensor {name} is empty: its shape is {shape:?}"),
-                Ok(shape) => return Ok(shape),
-                Err(shape) => format!("tensor {name} has shape {shape:?}, which should have {D} axes"),
-            },
-        };
-        Err(self.error(problem))
-    }
-
-    pub(crate) fn has(&self, prefix: &str) -> bool {
-        self.0.names().any(|name| name.starts_with(prefix))
-    }
-
-    /// Number of modules in a list, whose indices after `prefix` run from 0 without a gap.
-    pub(crate) fn count(&self, prefix: &str) -> Result<usize, WeightsError> {
-        let indices =
-            self.0.names().filter_map(|name| name.strip_prefix(prefix)?.split('.').next()?.parse::<usize>().ok());
-        let indices: std::collections::BTreeSet<usize> = indices.collect();
-        match indices.iter().enumerate().find(|&(expected, &index)| expected != index) {
-            None => Ok(indices.len()),
-            Some((expected, index)) => Err(self.error(format!("it has {prefix}{index} and no {prefix}{expected}"))),
-        }
-    }
-}
-
-/// Sizes of a text encoder that its tensors' shapes tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextShapes {
-    /// Token vocabulary.
-    pub vocab_size: usize,
-    /// Hidden width.
-    pub width: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Width of the feed-forward layer.
-    pub intermediate: usize,
-    /// Rows of the position table.
-    pub max_positions: usize,
-    /// Rows of the token-type table.
-    pub type_vocab: usize,
-}
-
-/// The sizes of the text encoder whose tensors' names start with `prefix`.
-pub(crate) fn text_shapes(shapes: &Shapes<'_>, prefix: &str) -> Result<TextShapes, WeightsError> {
-    let [vocab_size, width] = shapes.of(&format!("{prefix}embeddings.word_embeddings.weight"))?;
-    let [max_positions, _] = shapes.of(&format!("{prefix}embeddings.position_embeddings.weight"))?;
-    let [type_vocab, _] = shapes.of(&format!("{prefix}embeddings.token_type_embeddings.weight"))?;
-    let [intermediate, _] = shapes.of(&format!("{prefix}encoder.layer.0.intermediate.dense.weight"))?;
-    let layers = shapes.count(&format!("{prefix}encoder.layer."))?;
-    Ok(TextShapes { vocab_size, width, layers, intermediate, max_positions, type_vocab })
-}
-
-/// The text encoder whose tensors' names start with `prefix`.
-pub(crate) fn text_config(
-    shapes: &Shapes<'_>,
-    prefix: &str,
-    settings: &HfTextConfig,
-) -> Result<TextConfig, WeightsError> {
-    let sizes = text_shapes(shapes, prefix)?;
-    let family = settings.family().ok_or_else(|| {
-        let other = &settings.model_type;
-        shapes.error(format!("the text encoder is of type `{other}`; roberta and bert are supported"))
-    })?;
-    Ok(TextConfig::new()
-        .with_family(family)
-        .with_vocab_size(sizes.vocab_size)
-        .with_width(sizes.width)
-        .with_layers(sizes.layers)
-        .with_heads(settings.num_attention_heads)
-        .with_intermediate(sizes.intermediate)
-        .with_max_positions(sizes.max_positions)
-        .with_type_vocab(sizes.type_vocab)
-        .with_epsilon(settings.layer_norm_eps)
-        .with_pad_id(settings.pad_token_id)
-        .with_dropout(settings.hidden_dropout_prob))
-}
 
 fn clip_config(shapes: &Shapes<'_>, image_size: usize) -> Result<ClipVisionConfig, WeightsError> {
     let visual = "vision_encoder.visual";

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::DType;
 use m3ae_model::{ClipVisionConfig, M3aeConfig, SwinConfig, TextConfig, TextFamily, VisionConfig};
 
-use crate::checkpoint::{Checkpoint, Format};
+use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
 use crate::folder::CONFIG_FILE;
+use crate::format::Format;
 use crate::infer::find_config;
-use crate::names::{Head, ignorable};
+use crate::names::{Head, clip::is_vision, ignorable, text::prefix};
 use crate::settings::{HfTextConfig, read_settings};
 use crate::{clip, stored, text};
 
@@ -103,7 +104,7 @@ fn kind(checkpoint: &Checkpoint) -> Kind {
     if clip::is_clip(checkpoint) {
         return Kind::Clip;
     }
-    let Some(prefix) = text::prefix(checkpoint) else { return Kind::Unknown };
+    let Some(prefix) = prefix(checkpoint) else { return Kind::Unknown };
     let settings = text_settings(checkpoint).ok().and_then(|settings| settings.family());
     let types = checkpoint.shape(&format!("{prefix}embeddings.token_type_embeddings.weight"));
     // RoBERTa has one token type, BERT two; the settings beside the file know better.
@@ -143,7 +144,7 @@ fn part(name: &str, kind: Kind) -> String {
     match kind {
         Kind::M3ae if ignorable(name).is_some() => "not used".to_owned(),
         Kind::M3ae if name.starts_with("multi_modal_") || name.starts_with("modality_type") => "fusion".to_owned(),
-        Kind::Clip if clip::is_vision(name) => "vision".to_owned(),
+        Kind::Clip if is_vision(name) => "vision".to_owned(),
         Kind::Clip => "text tower and projections".to_owned(),
         Kind::Roberta | Kind::Bert => match name.strip_prefix("roberta.").or(name.strip_prefix("bert.")) {
             Some(rest) => rest.split('.').next().unwrap_or(rest).to_owned(),

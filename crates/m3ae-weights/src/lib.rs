@@ -41,6 +41,7 @@ mod clip;
 mod error;
 mod export;
 mod folder;
+mod format;
 mod hub;
 mod infer;
 mod info;
@@ -51,21 +52,19 @@ mod names;
 mod plan;
 mod positions;
 mod pytorch;
+mod report;
 mod safetensors;
 mod settings;
+mod shapes;
 mod sizes;
 mod stored;
 mod swin;
 mod targets;
 mod text;
-mod timm;
 mod torchscript;
 
-#[cfg(test)]
-mod tests;
-
 pub use burn::store::burn_pack::{Error as LazyTensorError, Tensor as LazyTensor};
-pub use checkpoint::{Checkpoint, Format};
+pub use checkpoint::Checkpoint;
 pub use clip::{infer_clip_config, load_clip};
 pub use error::WeightsError;
 pub use export::{save, save_tensors, state_dict, write_tensors};
@@ -73,12 +72,14 @@ pub use folder::{
     ANSWERS_FILE, CONFIG_FILE, Extras, FolderSettings, ModelFolder, TOKENIZER_FILE, WEIGHTS_FILE, export_folder,
     folder_settings, open_folder, write_folder,
 };
+pub use format::Format;
 pub use hub::resolve;
-pub use infer::{TextShapes, find_config, hyper_parameters, infer_config};
+pub use infer::{find_config, hyper_parameters, infer_config};
 pub use info::{CheckpointInfo, Kind, Needs, TensorInfo, info};
-pub use load::{LoadOptions, LoadReport, Resized, load, load_with};
+pub use load::{LoadOptions, load, load_with};
 pub use names::{Head, from_reference, ignorable, to_reference};
+pub use report::{LoadReport, Resized};
 pub use settings::{HfTextConfig, HyperParameters, read_settings};
 pub use sizes::{TextSizes, VisionSizes, text_sizes, vision_sizes};
 pub use swin::load_swin;
-pub use text::{infer_text_config, load_text};
+pub use text::{TextShapes, infer_text_config, load_text};

@@ -1,64 +1,15 @@
 //! Applying a checkpoint to a model: strictly, tensor by tensor, with a reason for each one left out.
 
-use std::fmt;
-
 use m3ae_model::M3ae;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
 use crate::names::{Head, ignorable};
 use crate::plan::{Plan, Value};
+use crate::report::LoadReport;
 
 /// The decoder's fixed position table, which depends on nothing but its size.
 const DECODER_POSITIONS: &str = "mim_head.decoder_pos_embed";
-
-/// What happened while loading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LoadReport {
-    /// The reference's names of the parameters whose values now come from the file.
-    pub loaded: Vec<String>,
-    /// Tensors of the file that were left out, each with the reason.
-    pub ignored: Vec<(String, &'static str)>,
-    /// Position tables that were resized to the model's image size.
-    pub resized: Vec<Resized>,
-    /// Parameters that keep the value they had, each with the reason.
-    pub kept: Vec<(String, &'static str)>,
-}
-
-/// A position table that was made for another image size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resized {
-    /// The tensor's name in the file.
-    pub name: String,
-    /// Patches per side in the file.
-    pub from: usize,
-    /// Patches per side in the model.
-    pub to: usize,
-}
-
-impl fmt::Display for LoadReport {
-    /// A summary: counts, then a line for each reason.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} parameters loaded", self.loaded.len())?;
-        for Resized { name, from, to } in &self.resized {
-            writeln!(f, "resized: {name}, from {from}x{from} to {to}x{to} patches")?;
-        }
-        for (what, list) in [("ignored", &self.ignored), ("kept", &self.kept)] {
-            let mut reasons: Vec<(&str, usize, &str)> = Vec::new();
-            for (name, reason) in list {
-                match reasons.iter_mut().find(|(known, ..)| known == reason) {
-                    Some((_, count, _)) => *count += 1,
-                    None => reasons.push((reason, 1, name)),
-                }
-            }
-            for (reason, count, name) in reasons {
-                let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-                writeln!(f, "{what}: {name}{more}: {reason}")?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// What may differ between checkpoint and model. By default nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +18,7 @@ pub struct LoadOptions {
     pub fresh_heads: Vec<Head>,
     /// Whether heads of the file that the model lacks are left out instead of being unexpected.
     pub drop_heads: bool,
-    /// Whether the retrieval head starts from the matching head's row 1, the "matched" logit (spec 1.5).
+    /// Whether the retrieval head starts from the matching head's row 1, the "matched" logit (docs/spec.md, section 1.5).
     pub irtr_from_itm: bool,
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn weights_file(path: &Path) -> Result<PathBuf, WeightsError> {
 }
 
 /// The file of weights directly in a folder.
-pub(crate) fn weights_in(folder: &Path) -> Option<PathBuf> {
+fn weights_in(folder: &Path) -> Option<PathBuf> {
     WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 

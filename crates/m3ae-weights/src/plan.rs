@@ -15,9 +15,9 @@ use burn::store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use burn::tensor::{Bytes, DType};
 
 use crate::error::WeightsError;
-use crate::load::{LoadReport, Resized};
 use crate::names::to_reference;
 use crate::positions;
+use crate::report::{LoadReport, Resized};
 use crate::stored::StoredTensor;
 use crate::targets::{Target, targets};
 

@@ -10,8 +10,8 @@ use burn::store::pytorch_reader::{DType as TorchType, PickleValue, PytorchError,
 use burn::tensor::{BoolStore, DType};
 use serde_json::Value;
 
-use crate::checkpoint::Format;
 use crate::error::WeightsError;
+use crate::format::Format;
 use crate::stored::{Source, StoredTensor};
 use crate::torchscript::{self, Archive};
 

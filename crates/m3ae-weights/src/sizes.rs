@@ -8,9 +8,11 @@ use crate::checkpoint::Checkpoint;
 use crate::clip::{self, infer_clip_config};
 use crate::error::WeightsError;
 use crate::folder::CONFIG_FILE;
-use crate::infer::{Shapes, TextShapes, text_shapes};
+use crate::names::text::prefix;
 use crate::settings::{HfTextConfig, read_settings};
-use crate::{swin, text};
+use crate::shapes::Shapes;
+use crate::swin;
+use crate::text::{TextShapes, not_text, text_shapes};
 
 /// Sizes of a published vision encoder. The image size is the one that its position or bias tables are made for; both are
 /// resized for another.
@@ -54,7 +56,7 @@ pub fn vision_sizes(checkpoint: &Checkpoint) -> Result<VisionSizes, WeightsError
 /// # Errors
 /// The file holds none, or the settings beside it cannot be read.
 pub fn text_sizes(checkpoint: &Checkpoint) -> Result<TextSizes, WeightsError> {
-    let prefix = text::prefix(checkpoint).ok_or_else(|| text::not_text(checkpoint))?;
+    let prefix = prefix(checkpoint).ok_or_else(|| not_text(checkpoint))?;
     let shapes = text_shapes(&Shapes(checkpoint), prefix)?;
     let folder = checkpoint.path.parent().unwrap_or(Path::new(""));
     let beside = folder.join(CONFIG_FILE);

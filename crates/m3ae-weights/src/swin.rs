@@ -4,11 +4,11 @@ use m3ae_model::{SWIN_STAGES, SwinConfig, VisionEncoder};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
-use crate::infer::Shapes;
-use crate::load::LoadReport;
+use crate::names::swin::{Merging, from_timm, ignorable};
 use crate::plan::{Plan, Value};
 use crate::positions;
-use crate::timm::{Merging, from_timm, ignorable};
+use crate::report::LoadReport;
+use crate::shapes::Shapes;
 
 /// What Microsoft's files put before every name.
 pub(crate) const MICROSOFT: &str = "model.";

@@ -1,40 +1,65 @@
 //! RoBERTa and BERT from a Hugging Face folder into M3AE's text encoder (spec 1.3).
-//!
-//! Published files differ in spelling: with or without a `roberta.` or `bert.` prefix (saved from a model with or without a
-//! language-modelling head), and layer norms as `weight`/`bias` or, in old files, `gamma`/`beta`.
 
 use m3ae_model::{M3aeConfig, TextConfig, TextEncoder};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
-use crate::infer::{Shapes, text_config};
-use crate::load::LoadReport;
+use crate::names::text::{place, prefix};
 use crate::plan::{Plan, Value};
+use crate::report::LoadReport;
 use crate::settings::HfTextConfig;
+use crate::shapes::Shapes;
 
-/// What M3AE does not use of a text encoder, and why: `(prefix, reason)`.
-const UNUSED: [(&str, &str); 5] = [
-    ("pooler.", "the text encoder's pooler, which M3AE does not use"),
-    ("lm_head.", "the language-modelling head it was pre-trained with; M3AE trains its own"),
-    ("cls.", "the heads it was pre-trained with; M3AE trains its own"),
-    ("embeddings.position_ids", "a constant buffer 0, 1, 2, … of older transformers releases"),
-    ("embeddings.token_type_ids", "a constant buffer of zeros of older transformers releases"),
-];
-
-/// The prefix of a file's names, the dot included: `roberta.`, `bert.` or none.
-pub(crate) fn prefix(checkpoint: &Checkpoint) -> Option<&'static str> {
-    ["", "roberta.", "bert."]
-        .into_iter()
-        .find(|prefix| checkpoint.shape(&format!("{prefix}embeddings.word_embeddings.weight")).is_some())
+/// Sizes of a text encoder that its tensors' shapes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextShapes {
+    /// Token vocabulary.
+    pub vocab_size: usize,
+    /// Hidden width.
+    pub width: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Rows of the position table.
+    pub max_positions: usize,
+    /// Rows of the token-type table.
+    pub type_vocab: usize,
 }
 
-/// Our encoder's parameter (by the reference's names) or the reason it is not used.
-fn place(name: &str, prefix: &str) -> Result<String, &'static str> {
-    let name = name.strip_prefix(prefix).unwrap_or(name);
-    match UNUSED.iter().find(|(unused, _)| name.starts_with(unused)) {
-        Some(&(_, reason)) => Err(reason),
-        None => Ok(name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")),
-    }
+/// The sizes of the text encoder whose tensors' names start with `prefix`.
+pub(crate) fn text_shapes(shapes: &Shapes<'_>, prefix: &str) -> Result<TextShapes, WeightsError> {
+    let [vocab_size, width] = shapes.of(&format!("{prefix}embeddings.word_embeddings.weight"))?;
+    let [max_positions, _] = shapes.of(&format!("{prefix}embeddings.position_embeddings.weight"))?;
+    let [type_vocab, _] = shapes.of(&format!("{prefix}embeddings.token_type_embeddings.weight"))?;
+    let [intermediate, _] = shapes.of(&format!("{prefix}encoder.layer.0.intermediate.dense.weight"))?;
+    let layers = shapes.count(&format!("{prefix}encoder.layer."))?;
+    Ok(TextShapes { vocab_size, width, layers, intermediate, max_positions, type_vocab })
+}
+
+/// The text encoder whose tensors' names start with `prefix`.
+pub(crate) fn text_config(
+    shapes: &Shapes<'_>,
+    prefix: &str,
+    settings: &HfTextConfig,
+) -> Result<TextConfig, WeightsError> {
+    let sizes = text_shapes(shapes, prefix)?;
+    let family = settings.family().ok_or_else(|| {
+        let other = &settings.model_type;
+        shapes.error(format!("the text encoder is of type `{other}`; roberta and bert are supported"))
+    })?;
+    Ok(TextConfig::new()
+        .with_family(family)
+        .with_vocab_size(sizes.vocab_size)
+        .with_width(sizes.width)
+        .with_layers(sizes.layers)
+        .with_heads(settings.num_attention_heads)
+        .with_intermediate(sizes.intermediate)
+        .with_max_positions(sizes.max_positions)
+        .with_type_vocab(sizes.type_vocab)
+        .with_epsilon(settings.layer_norm_eps)
+        .with_pad_id(settings.pad_token_id)
+        .with_dropout(settings.hidden_dropout_prob))
 }
 
 /// Loads a Hugging Face text encoder into M3AE's. Stored types are converted to float32.
@@ -69,24 +94,4 @@ pub fn infer_text_config(checkpoint: &Checkpoint, settings: &HfTextConfig) -> Re
 pub(crate) fn not_text(checkpoint: &Checkpoint) -> WeightsError {
     let problem = "  it holds no RoBERTa or BERT: embeddings.word_embeddings.weight is missing, with prefix or without";
     WeightsError::Mismatch { path: checkpoint.path.clone(), problems: vec![problem.into()] }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_and_old_layer_norms_read_alike() {
-        let ours = "encoder.layer.0.output.LayerNorm.weight";
-        for (name, prefix) in [
-            (ours, ""),
-            ("roberta.encoder.layer.0.output.LayerNorm.weight", "roberta."),
-            ("bert.encoder.layer.0.output.LayerNorm.gamma", "bert."),
-        ] {
-            assert_eq!(place(name, prefix).unwrap(), ours);
-        }
-        assert!(place("cls.predictions.bias", "bert.").is_err());
-        assert!(place("roberta.pooler.dense.weight", "roberta.").is_err());
-        assert!(place("lm_head.bias", "roberta.").is_err());
-    }
 }

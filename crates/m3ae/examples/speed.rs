@@ -47,15 +47,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(asked.answer_batch(std::slice::from_ref(&image), &questions, 5)?)
     })?;
 
-    let judge = model(288, heads, &device)?;
+    let matcher = model(288, heads, &device)?;
     let captions = [CAPTION; 16];
-    let images = judge.encode_images(std::slice::from_ref(&image))?;
-    let texts = judge.encode_texts(&captions)?;
-    let shared = timed("each pair, 288 pixels, fusion alone", 16, || Ok(judge.score_image(&images, 0, &texts)?))?;
+    let images = matcher.encode_images(std::slice::from_ref(&image))?;
+    let texts = matcher.encode_texts(&captions)?;
+    let shared = timed("each pair, 288 pixels, fusion alone", 16, || Ok(matcher.score_image(&images, 0, &texts)?))?;
     let whole = timed("each pair, 288 pixels, whole passes", 4, || {
         let pixels = vec![image.clone(); 4];
         let pairs: Vec<(usize, &str)> = (0..4).map(|row| (row, CAPTION)).collect();
-        Ok(judge.match_scores(&judge.encode_images(&pixels)?, &pairs)?)
+        Ok(matcher.match_scores(&matcher.encode_images(&pixels)?, &pairs)?)
     })?;
     let furthest = whole.iter().map(|whole| (whole.score - shared[0]).abs()).fold(0.0, f32::max);
     println!("the scores differ by {furthest:.1e} of {:.3}", shared[0].abs());

@@ -114,7 +114,7 @@ impl Model {
     }
 
     fn head<'a>(&self, name: &'static str, head: Option<&'a ClassifierHead>) -> Result<&'a ClassifierHead, ModelError> {
-        let advice = "fine-tune it first (`m3ae finetune`), or name a model that was";
+        let advice = "a model has one after it was fine-tuned for that task";
         head.ok_or_else(|| self.missing(name, advice))
     }
 

@@ -1,21 +1,51 @@
-//! Open a trained M3AE model and ask it: answers to questions about images, matches between images and texts, features.
+//! Opens a trained M3AE model and asks it: answers to questions about images, matches between images and texts, features.
 //!
-//! ```no_run
+//! # Example
+//!
+//! ```
 //! use burn::prelude::Device;
-//! use m3ae::{Model, open_image};
+//! use m3ae::{Image, Model};
+//! use m3ae_image::Layout;
+//! # use m3ae_model::M3aeConfig;
+//! # use m3ae_text::Tokenizer;
+//! # use m3ae_weights::{Extras, export_folder};
 //!
-//! let model = Model::open("runs/vqa-rad/model", &Device::default())?;
-//! let image = open_image("chest.jpg".as_ref())?;
-//! for answer in model.answer(&image, "Is there an effusion?", 3)?.top {
+//! # let place = tempfile::tempdir()?;
+//! # let tokenizer = Tokenizer::train(["is there an effusion"], 300)?;
+//! # tokenizer.save(place.path())?;
+//! # let mut config = M3aeConfig::small();
+//! # config.text.vocab_size = tokenizer.vocab_size();
+//! # config.heads.vqa = Some(2);
+//! # let extras = Extras {
+//! #     tokenizer: Some(place.path().to_owned()),
+//! #     answers: Some(vec!["yes".to_owned(), "no".to_owned()]),
+//! #     max_length: None,
+//! # };
+//! # export_folder(&config.init(&Device::default())?, &config, &extras, &place.path().join("model"))?;
+//! # let path = place.path().join("model");
+//! # let path = path.to_str().ok_or("a path of another encoding")?;
+//! // A model folder, the folder of a run, a `.ckpt` of the published code, or a name in the Hugging Face cache.
+//! let model = Model::open(path, &Device::default())?;
+//! // `open_image` reads one from a file.
+//! let image = Image::new(64, 64, Layout::Grey, vec![90; 64 * 64]).ok_or("no pixels")?;
+//! let answers = model.answer(&image, "Is there an effusion?", 2)?;
+//! for answer in &answers.top {
 //!     println!("{:5.1} %  {}", 100.0 * answer.probability, answer.answer);
 //! }
-//! // Many questions about one image: it is encoded once.
+//! assert_eq!(answers.top.len(), 2);
+//!
+//! // Many questions about one image: the image is encoded once.
 //! let images = model.encode_images(&[image])?;
 //! let answers = model.answer_encoded(&images, &[(0, "Which plane is this?"), (0, "Is the heart enlarged?")], 1)?;
-//! // How well do these texts fit?
-//! let matches = model.match_scores(&images, &[(0, "Chest x-ray without findings."), (0, "MRI of the knee.")]);
-//! # Ok::<(), m3ae::ModelError>(())
+//! // How well do these texts match the image?
+//! let matches = model.match_scores(&images, &[(0, "Chest x-ray without findings."), (0, "MRI of the knee.")])?;
+//! # assert_eq!((answers.len(), matches.len()), (2, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The program that uses this crate chooses a backend by a feature of its own `burn` dependency: `flex` (with `simd` and
+//! `rayon`) for the CPU, `wgpu`, `vulkan` or `cuda` for a GPU. [`burn::prelude::Device::default`] is then a device of that
+//! backend.
 //!
 //! A [`Model`] is [`Send`] and [`Sync`]: threads share one. Images are [`Image`]s, decoded within limits by [`open_image`] or
 //! [`read_image`] from PNG and JPEG files of any kind. The reference's `.ckpt` files have neither tokenizer nor answers:
@@ -40,8 +70,6 @@ mod model;
 mod open;
 mod pairs;
 mod reconstruct;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 

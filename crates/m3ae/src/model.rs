@@ -9,7 +9,6 @@ use m3ae_text::{Encoding, Tokenizer};
 use m3ae_weights::LoadReport;
 
 use crate::error::ModelError;
-use crate::open::OpenOptions;
 
 /// Images with a side below this, in pixels, show nothing: they are refused.
 const LEAST_SIDE: usize = 8;
@@ -63,17 +62,6 @@ impl EncodedImages {
 }
 
 impl Model {
-    /// Opens a model: one of our model folders, a run's folder or checkpoint, the reference's Lightning `.ckpt`, or `owner/name` in
-    /// the Hugging Face cache. Weights are loaded strictly: a missing or unexpected tensor is an error.
-    ///
-    /// A `.ckpt` has no tokenizer and no names of its answers: give them with [`OpenOptions`].
-    ///
-    /// # Errors
-    /// The files are missing, damaged or contradict each other; the message names them.
-    pub fn open(path_or_name: &str, device: &Device) -> Result<Self, ModelError> {
-        OpenOptions::new().open(path_or_name, device)
-    }
-
     /// The weights' file.
     #[must_use]
     pub fn path(&self) -> &Path {

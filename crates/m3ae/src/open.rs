@@ -18,6 +18,19 @@ const MAX_LENGTH: usize = 64;
 /// Pairs per fusion pass, where the caller does not say: at base size and 384 pixels about 1 GB of activations.
 const BATCH_SIZE: usize = 16;
 
+impl Model {
+    /// Opens a model: a model folder, the folder of a run or one of its checkpoints, the reference's Lightning `.ckpt`, or
+    /// `owner/name` in the Hugging Face cache. Weights are loaded strictly: a missing or unexpected tensor is an error.
+    ///
+    /// A `.ckpt` has no tokenizer and no names for its answers: give them with [`OpenOptions`].
+    ///
+    /// # Errors
+    /// The files are missing or damaged, or contradict each other; the message names them.
+    pub fn open(path_or_name: &str, device: &Device) -> Result<Self, ModelError> {
+        OpenOptions::new().open(path_or_name, device)
+    }
+}
+
 /// What a model's files do not say, or say otherwise. See [`Model::open`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {

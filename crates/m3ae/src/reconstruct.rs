@@ -37,14 +37,9 @@ impl Model {
         let seen = self.network.encode_visible(pixels.clone(), visible.ids_keep)?;
         let input = FusionInput { text, image: self.network.project_image(seen) };
         let state = self.network.fuse(input, FusionRequest::new().depth(self.network.mim_layer()).image(..)).image;
-<<<<<<< HEAD
         let predicted = head.forward(state, visible.ids_restore, self.network.precision());
-        Ok(draw_reconstructions(&self.network, &pixels, &visible.mask, predicted, 1)?)
-=======
-        let predicted = head.forward(state, visible.ids_restore);
         let reconstruction = self.network.reconstruction(pixels, visible.mask, predicted);
         Ok(side_by_side(&reconstruction.into_values()?, self.config.vision.image_size()))
->>>>>>> 1d8f5cb (The facade no longer depends on training: a reconstruction's tensors come from the model, its picture from m3ae-image)
     }
 
     /// Fills the masked places of a text about an image: for each, the `k` most probable tokens, best first. A place is masked by

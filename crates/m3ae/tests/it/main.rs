@@ -1,15 +1,16 @@
 //! Promises of the facade, on a tiny model with random weights.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
 use std::fs;
 use std::path::PathBuf;
 
 use burn::prelude::*;
+use m3ae::{Model, ModelError, OpenOptions};
 use m3ae_image::{Image, Layout};
 use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3aeConfig, MimConfig, SwinConfig, TextConfig, Texts};
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};
-
-use crate::{Model, ModelError, OpenOptions};
 
 fn config(tokens: usize) -> M3aeConfig {
     M3aeConfig::new(

@@ -3,10 +3,10 @@
 use std::fs;
 
 use burn::prelude::*;
+use m3ae_weights::{Checkpoint, Extras, WeightsError, export_folder, find_config, info, open_folder, resolve};
 
-use super::config;
-use super::craft::state;
-use crate::{Checkpoint, Extras, WeightsError, export_folder, find_config, info, open_folder, resolve};
+use crate::config;
+use crate::craft::state;
 
 fn answers(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("answer \"{i}\"")).collect()
@@ -31,7 +31,7 @@ fn an_exported_folder_is_self_sufficient_and_exact() {
     assert!(report.ignored.is_empty() && report.kept.is_empty(), "{report}");
     assert_eq!(state(&copy), state(&model));
     assert_eq!(find_config(&opened.checkpoint).unwrap(), config());
-    assert_eq!(info(&out).unwrap().needs, crate::Needs::M3ae(Box::new(config())));
+    assert_eq!(info(&out).unwrap().needs, m3ae_weights::Needs::M3ae(Box::new(config())));
 
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

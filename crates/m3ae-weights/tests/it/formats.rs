@@ -4,11 +4,11 @@ use std::path::Path;
 
 use burn::prelude::*;
 use burn::tensor::{bf16, f16};
+use m3ae_weights::{Checkpoint, Format, find_config, hyper_parameters, load};
 use safetensors::Dtype;
 
-use super::config;
-use super::craft::{self, Piece, contiguous, state};
-use crate::{Checkpoint, Format, find_config, hyper_parameters, load};
+use crate::config;
+use crate::craft::{self, Piece, contiguous, state};
 
 fn hyper() -> Vec<(String, Vec<u8>)> {
     let float = |value: f64| [b"G".as_slice(), &value.to_be_bytes()].concat();

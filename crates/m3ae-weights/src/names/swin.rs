@@ -39,7 +39,7 @@ const IGNORABLE: [(&str, &str); 6] = [
     ("layers.*.blocks.*.attn.relative_position_index", "a constant that follows from the window's side"),
     ("layers.*.blocks.*.attn_mask", "a constant that follows from the grid and the window's side"),
     ("head.weight", "ImageNet's classifier: M3AE reads the tokens before it"),
-    ("head.bias", "ImageNet's classifier, as above"),
+    ("head.bias", "ImageNet's classifier: M3AE reads the tokens before it"),
     ("head.fc.weight", "ImageNet's classifier under newer timm's name"),
     ("head.fc.bias", "ImageNet's classifier under newer timm's name"),
 ];

@@ -6,14 +6,14 @@ use std::path::Path;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use m3ae_model::{M3ae, M3aeConfig, Precision, Texts};
-use safetensors::SafeTensors;
-
-use super::craft::{State, state};
-use super::locate::{golden, larger_golden};
-use crate::{
+use m3ae_weights::{
     Checkpoint, Format, HfTextConfig, Kind, Needs, WeightsError, find_config, infer_text_config, info, load, load_clip,
     load_text, read_settings,
 };
+use safetensors::SafeTensors;
+
+use crate::craft::{State, state};
+use crate::locate::{golden, larger_golden};
 
 /// Floats of `io.safetensors`.
 fn output<const D: usize>(folder: &Path, name: &str) -> Tensor<D> {

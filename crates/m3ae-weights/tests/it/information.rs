@@ -1,10 +1,10 @@
 //! What `info` says of each kind of file.
 
 use burn::prelude::*;
+use m3ae_weights::{Format, Head, Kind, Needs, info};
 
-use super::config;
-use super::craft::{self, state};
-use crate::{Format, Head, Kind, Needs, info};
+use crate::config;
+use crate::craft::{self, state};
 
 #[test]
 fn an_m3ae_model_is_described_by_parts_and_heads() {

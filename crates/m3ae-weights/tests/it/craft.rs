@@ -8,12 +8,11 @@ use std::path::Path;
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
 use burn::tensor::f16;
+use m3ae_weights::to_reference;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-
-use crate::names::to_reference;
 
 /// Shape and values of named tensors.
 pub type State = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
+use m3ae_weights::{Checkpoint, WeightsError, info, load, load_clip, load_text};
 use safetensors::Dtype;
 use zip::CompressionMethod;
 
-use super::config;
-use super::craft::{self, Piece};
-use crate::{Checkpoint, WeightsError, info, load, load_clip, load_text};
+use crate::config;
+use crate::craft::{self, Piece};
 
 struct Place(tempfile::TempDir);
 

@@ -2,10 +2,10 @@
 
 use burn::prelude::*;
 use m3ae_model::{HeadsConfig, M3aeConfig};
+use m3ae_weights::{Checkpoint, Head, LoadOptions, Resized, load, load_with};
 
-use super::config as full;
-use super::craft::{self, state};
-use crate::{Checkpoint, Head, LoadOptions, Resized, load, load_with};
+use crate::config as full;
+use crate::craft::{self, state};
 
 fn with_heads(heads: HeadsConfig) -> M3aeConfig {
     M3aeConfig { heads, ..full() }
@@ -85,6 +85,19 @@ fn the_retrieval_head_starts_from_the_matched_logit() {
     assert!(error.contains("missing: itm_head.fc.weight, from which irtr_head.weight is to start"), "{error}");
 }
 
+/// A value of a `[4·4, 64]` table resized to 6 × 6, by the definition of bicubic interpolation with a = -0.75.
+fn bicubic(table: &[f32], (row, column): (usize, usize), channel: usize) -> f64 {
+    let kernel = |x: f64| match x.abs() {
+        x if x <= 1.0 => 1.25 * x.powi(3) - 2.25 * x * x + 1.0,
+        x if x < 2.0 => -0.75 * x.powi(3) + 3.75 * x * x - 6.0 * x + 3.0,
+        _ => 0.0,
+    };
+    let weight = |output: usize, input: i64| kernel((output as f64 + 0.5) * 4.0 / 6.0 - 0.5 - input as f64);
+    let at = |r: i64, c: i64| f64::from(table[(r.clamp(0, 3) * 4 + c.clamp(0, 3)) as usize * 64 + channel]);
+    let line = |r: i64| (-3..7).map(|c| at(r, c) * weight(column, c)).sum::<f64>();
+    (-3..7).map(|r| line(r) * weight(row, r)).sum()
+}
+
 #[test]
 fn another_image_size_resizes_positions_and_recomputes_the_decoders() {
     let (_folder, checkpoint, weights) = stored(&full()); // 32 px, patches of 8: grid 4
@@ -99,7 +112,11 @@ fn another_image_size_resizes_positions_and_recomputes_the_decoders() {
     let loaded = state(&model);
     assert_eq!(loaded[name].0, [37, 64]);
     assert_eq!(loaded[name].1[..64], weights[name].1[..64], "the class row is kept");
-    assert_eq!(loaded[name].1, crate::positions::resize(&weights[name].1, 64, 4, 6));
+    for (place, value) in loaded[name].1.iter().enumerate().skip(64) {
+        let (patch, channel) = (place / 64 - 1, place % 64);
+        let expected = bicubic(&weights[name].1[64..], (patch / 6, patch % 6), channel);
+        assert!((f64::from(*value) - expected).abs() < 1e-6, "patch {patch}, channel {channel}: {value} {expected}");
+    }
     let table = "mim_head.decoder_pos_embed";
     assert_eq!(loaded[table], before[table], "computed, not resized");
 }

@@ -2,12 +2,12 @@
 
 use burn::prelude::*;
 use m3ae_model::{SwinConfig, TextEncoder, VisionEncoder};
-
-use super::config;
-use super::craft::{self, Piece, State, state};
-use crate::{
+use m3ae_weights::{
     Checkpoint, HfTextConfig, WeightsError, infer_clip_config, infer_text_config, load_clip, load_swin, load_text,
 };
+
+use crate::config;
+use crate::craft::{self, Piece, State, state};
 
 /// A random encoder, and the CLIP that it comes from: one more block, the projection and the text tower.
 fn clip() -> (VisionEncoder, State) {
@@ -267,7 +267,7 @@ fn a_model_with_swin_tells_its_configuration() {
     let weights = state(&expected.init(&Device::default()).unwrap());
     craft::write_state(&path, &weights);
     let checkpoint = Checkpoint::open(&path).unwrap();
-    let settings = crate::HyperParameters {
+    let settings = m3ae_weights::HyperParameters {
         num_heads: 4,
         drop_rate: 0.1,
         mim_decoder_num_heads: 2,
@@ -278,9 +278,9 @@ fn a_model_with_swin_tells_its_configuration() {
         tokenizer: String::new(),
     };
     let text = HfTextConfig { num_attention_heads: 2, ..HfTextConfig::well_known("roberta-base").unwrap() };
-    let config = crate::infer_config(&checkpoint, &settings, &text).unwrap();
+    let config = m3ae_weights::infer_config(&checkpoint, &settings, &text).unwrap();
     assert_eq!((&config.vision, &config.text, &config.heads), (&expected.vision, &expected.text, &expected.heads));
     let mut model = config.init(&Device::default()).unwrap();
-    crate::load(&mut model, &checkpoint).unwrap();
+    m3ae_weights::load(&mut model, &checkpoint).unwrap();
     assert_eq!(state(&model), weights);
 }
