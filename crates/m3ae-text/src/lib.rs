@@ -1,8 +1,8 @@
-//! Tokenization, answer normalisation and vocabularies.
+//! Tokenizers, answer normalisation and answer vocabularies.
 //!
-//! A [`Tokenizer`] turns a caption or a question into the ids that the text encoder reads. Two families are known, each exactly
-//! as Hugging Face computes it: RoBERTa's byte-level BPE and BERT's lower-cased WordPiece. It is loaded from the files
-//! that models are published with, or trained on a small corpus:
+//! A [`Tokenizer`] turns a caption or a question into the ids that the text encoder reads. Two families are supported,
+//! with the same ids as Hugging Face's tokenizers: RoBERTa's byte-level BPE and BERT's lower-cased WordPiece. It is
+//! loaded from the files that models are published with, or trained on a small corpus:
 //!
 //! ```
 //! use m3ae_text::Tokenizer;
@@ -15,8 +15,8 @@
 //! # Ok::<(), m3ae_text::TextError>(())
 //! ```
 //!
-//! Texts are read as the reference reads them: a special token *spelled out* in a text (`"<mask>"`, `"[SEP]"`) becomes that
-//! special token.
+//! Texts are read as the reference reads them: a special token *spelled out* in a text (`"<mask>"`, `"[SEP]"`) becomes
+//! that special token.
 //!
 //! An answer becomes a class of a [`Vocabulary`], in the spelling that [`normalize_answer`] gives it.
 //!

@@ -23,9 +23,9 @@ type Vocabulary = HashMap<String, u32>;
 type Merges = Vec<(String, String)>;
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` file, or a folder with `tokenizer.json`, with `vocab.json` and `merges.txt` (as `roberta-base` is
-    /// published), or with `vocab.txt` (as `bert-base-uncased` is). If a folder has several of them, the first of this list is
-    /// used.
+    /// Reads a `tokenizer.json` file, or a folder with `tokenizer.json`, with `vocab.json` and `merges.txt` (as
+    /// `roberta-base` is published), or with `vocab.txt` (as `bert-base-uncased` is). If a folder has several of them,
+    /// the first of this list is used.
     ///
     /// # Errors
     /// There is no such file, a file cannot be read or is of another kind, or a special token is missing.
@@ -76,7 +76,8 @@ pub(crate) fn roberta(vocab: Vocabulary, merges: Merges, origin: &Path) -> Resul
     Tokenizer::assemble(inner, Family::Roberta, origin)
 }
 
-/// A WordPiece tokenizer as `bert-base-uncased` is configured: text cleaned, Chinese characters apart, accents stripped, lower case.
+/// A WordPiece tokenizer as `bert-base-uncased` is configured: text cleaned, Chinese characters apart, accents
+/// stripped, lower case.
 fn bert(vocab: Vocabulary, origin: &Path) -> Result<Tokenizer, TextError> {
     let [start, _, end, unknown, _] = Family::Bert.special_tokens();
     let ends = (vocab.get(end).copied(), vocab.get(start).copied());
@@ -97,7 +98,8 @@ fn bert(vocab: Vocabulary, origin: &Path) -> Result<Tokenizer, TextError> {
     Tokenizer::assemble(inner, Family::Bert, origin)
 }
 
-/// Declares those special tokens that the vocabulary has. A missing one must stay missing, to be reported, and not get a new id.
+/// Declares those special tokens that the vocabulary has. A missing one must stay missing, to be reported, and not get
+/// a new id.
 fn add_known(inner: &mut tokenizers::Tokenizer, specials: [AddedToken; 5]) -> Result<(), TextError> {
     let known: Vec<_> = specials.into_iter().filter(|token| inner.token_to_id(&token.content).is_some()).collect();
     inner.add_special_tokens(known).map_err(TextError::build)?;
@@ -188,7 +190,8 @@ fn read_merges(path: &Path, vocab: &Vocabulary) -> Result<Merges, TextError> {
     Ok(merges)
 }
 
-/// `vocab.txt`: a token per line, its id the line's number from 0. Of a repeated token the last line counts, as everywhere.
+/// `vocab.txt`: a token per line, its id the line's number from 0. Of a repeated token the last line counts, as
+/// everywhere.
 fn read_vocab_txt(path: &Path) -> Result<Vocabulary, TextError> {
     let text = read(path)?;
     let too_long = || TextError::format(path, format!("it has more than {MAX_IDS} lines"));

@@ -40,15 +40,15 @@ const SHORTENED: [(&str, &[&str]); 24] = [
     ("o", &["clock"]),
     ("ma", &["am"]),
 ];
-/// How many periods are removed at most. The evaluation script hands a flag to where its regular expressions expect a count,
-/// and 32 is that flag's value: published vocabularies are made so.
+/// How many periods are removed at most. The evaluation script hands a flag to where its regular expressions expect a
+/// count, and 32 is that flag's value: published vocabularies are made so.
 const PERIODS: usize = 32;
 
 /// An answer in its normal spelling: lower case, without articles, number words as digits, apostrophes where they
 /// belong, and most punctuation gone. Two answers that differ only in these are one class.
 ///
-/// A mark becomes a space, unless somewhere in the answer it stands beside a space, or the answer has a comma between two digits:
-/// then it vanishes. Periods vanish unless a digit follows.
+/// A mark becomes a space, unless somewhere in the answer it stands beside a space, or the answer has a comma between
+/// two digits: then it vanishes. Periods vanish unless a digit follows.
 ///
 /// ```
 /// use m3ae_text::normalize_answer;

@@ -69,7 +69,7 @@ impl fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Puts a tokenizer together. `origin` is named in errors.
     pub(crate) fn assemble(mut inner: tokenizers::Tokenizer, family: Family, origin: &Path) -> Result<Self, TextError> {
-        // Length is decided per call, and padding per batch: whatever a published file asks for must not interfere.
+        // Length is decided per call, and padding per batch: settings of a published file are removed.
         inner.with_truncation(None).map_err(TextError::build)?;
         inner.with_padding(None);
         let id = |token: &'static str| {
@@ -98,7 +98,7 @@ impl Tokenizer {
     /// Writes `folder/tokenizer.json`, whole or not at all; the folder is made where it is missing.
     ///
     /// # Errors
-    /// When the folder or file cannot be written.
+    /// The folder or file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), TextError> {
         let text = self.inner.to_string(true).map_err(TextError::build)?;
         fs::create_dir_all(folder).map_err(FilesError::io("create", folder))?;
@@ -106,10 +106,10 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text's ids between start and end token, at most `max_length` in all: of a longer text the beginning is kept.
+    /// The text's ids between start and end token, at most `max_length` in all. The end of a longer text is cut off.
     ///
     /// # Errors
-    /// When `max_length` is under 2.
+    /// `max_length` is less than 2.
     pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoding, TextError> {
         let room = max_length.checked_sub(2).ok_or(TextError::MaxLength { given: max_length })?;
         let encoding = self.inner.encode_fast(text, false).map_err(|error| TextError::Encode {
@@ -158,16 +158,16 @@ impl Tokenizer {
         self.family
     }
 
-    /// Whether a word begins with this token, for whole-word masking: BERT's tokens that do not begin with `##`, RoBERTa's
-    /// that do with `Ġ`. The first token of a RoBERTa text begins a word too, without looking like it: that is for the caller
-    /// to know. Outside the vocabulary: false.
+    /// Whether a word begins with this token, for whole-word masking: BERT's tokens that do not begin with `##`,
+    /// RoBERTa's that do with `Ġ`. The first token of a RoBERTa text begins a word too, without looking like it: that
+    /// is for the caller to know. Outside the vocabulary: false.
     #[must_use]
     pub fn starts_word(&self, id: u32) -> bool {
         self.starts_word.get(id as usize).copied().unwrap_or(false)
     }
 
-    /// BLAKE3, in hexadecimal, of everything that decides a text's ids. Stored with a run, to refuse a changed tokenizer. It does
-    /// not depend on which files the tokenizer came from, nor on the order of keys in them.
+    /// BLAKE3, in hexadecimal, of everything that decides a text's ids. Stored with a run, to refuse a changed
+    /// tokenizer. It does not depend on which files the tokenizer came from, nor on the order of keys in them.
     #[must_use]
     pub fn hash(&self) -> String {
         self.hash.clone()

@@ -1,9 +1,9 @@
-//! Training a byte-level BPE, for data sets without a published vocabulary. The synthetic set trains one on its own captions and
-//! questions, whose number a recipe chooses, so no vocabulary could be shipped for it.
+//! Training a byte-level BPE, for data sets without a published vocabulary. The synthetic set trains one on its own
+//! captions and questions, whose number a recipe chooses, so no vocabulary could be shipped for it.
 //!
-//! The `tokenizers` crate has a trainer, but where two merges spell the same token its result depends on the order of a randomly
-//! seeded hash table. This one is a function of its texts: ties go to the pair with the smaller ids, and a merge that would
-//! spell a known token is not made.
+//! The `tokenizers` crate has a trainer, but where two merges spell the same token its result depends on the order of a
+//! randomly seeded hash table. This one is a function of its texts: ties go to the pair with the smaller ids, and a
+//! merge that would spell a known token is not made.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -17,19 +17,19 @@ use crate::family::Family;
 use crate::load::roberta;
 use crate::tokenizer::{MAX_IDS, Tokenizer};
 
-/// A pair seen once is no regularity.
+/// Pairs that occur less often are not merged.
 const MIN_COUNT: u64 = 2;
 
 /// Two neighbouring symbols.
 type Pair = (u32, u32);
 
 impl Tokenizer {
-    /// Trains a RoBERTa-style byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the 256 bytes, then merges in the
-    /// order they were learnt, `<mask>` last. The vocabulary stays smaller than `vocab_size` where the texts repeat
-    /// too little. The same texts, in whatever order, give the same tokenizer.
+    /// Trains a RoBERTa-style byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the 256 bytes, then merges
+    /// in the order they were learnt, `<mask>` last. The vocabulary stays smaller than `vocab_size` where the texts
+    /// repeat too little. The same texts, in whatever order, give the same tokenizer.
     ///
     /// # Errors
-    /// When `vocab_size` has no room for the specials and the bytes (261), or is beyond what can be read back.
+    /// `vocab_size` has no room for the special tokens and the bytes (261), or is larger than can be read back.
     pub fn train<'a>(texts: impl IntoIterator<Item = &'a str>, vocab_size: usize) -> Result<Self, TextError> {
         train(texts, vocab_size)
     }

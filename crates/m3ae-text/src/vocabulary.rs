@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::normalize::normalize_answer;
 
-/// Answers in normal spelling, numbered by first appearance. The number is the class that a model predicts, so a vocabulary
-/// belongs to a checkpoint as much as its weights do.
+/// Answers in normal spelling, numbered by first appearance. The number is the class that a model predicts, so a
+/// vocabulary belongs to a checkpoint as much as its weights do.
 ///
 /// ```
 /// use m3ae_text::Vocabulary;
@@ -40,8 +40,8 @@ pub enum VocabularyError {
 }
 
 impl Vocabulary {
-    /// The vocabulary of these answers, each normalised, in the order of their first appearance. An answer of which nothing
-    /// remains is a class too (the empty string): it occurs in published sets.
+    /// The vocabulary of these answers, each normalised, in the order of their first appearance. An answer of which
+    /// nothing remains is a class too (the empty string): it occurs in published sets.
     pub fn from_answers<S: AsRef<str>>(answers: impl IntoIterator<Item = S>) -> Self {
         let mut vocabulary = Self::default();
         answers.into_iter().for_each(|answer| {

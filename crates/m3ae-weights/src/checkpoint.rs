@@ -23,10 +23,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint. Its content decides how it is read, not its extension. Only names, types and shapes are read now.
+    /// Opens a checkpoint. Its content decides how it is read, not its extension. Only names, types and shapes are read
+    /// now.
     ///
-    /// In a folder, `model.safetensors` is opened, or else `pytorch_model.bin`. The folder of a training run has its model
-    /// in the subfolder `model`.
+    /// In a folder, `model.safetensors` is opened, or else `pytorch_model.bin`. The folder of a training run has its
+    /// model in the subfolder `model`.
     ///
     /// # Errors
     /// The file is missing, damaged, hostile or of an unknown format, or the folder is that of a run without a model.
@@ -96,7 +97,8 @@ impl Checkpoint {
     }
 }
 
-/// A safetensors file starts with a header length and a JSON object; PyTorch files start with a zip or pickle signature.
+/// A safetensors file starts with a header length and a JSON object; PyTorch files start with a zip or pickle
+/// signature.
 fn is_safetensors(path: &Path) -> Result<bool, WeightsError> {
     let mut start = Vec::new();
     let file = File::open(path).map_err(WeightsError::io(path))?;

@@ -1,5 +1,5 @@
-//! CLIP's vision transformer into ours, from OpenAI's names or Hugging Face's (docs/spec.md, section 1.1). M3AE uses all stored
-//! blocks but the last.
+//! CLIP's vision transformer into ours, from OpenAI's names or Hugging Face's (docs/spec.md, section 1.1). M3AE uses
+//! all stored blocks but the last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +25,13 @@ pub(crate) fn is_clip(checkpoint: &Checkpoint) -> bool {
 }
 
 /// Loads CLIP's vision transformer into M3AE's vision encoder: all stored blocks but the last, with the position table
-/// resized to the encoder's image size. Stored types are converted to float32. Reads every form in which CLIP is published:
-/// OpenAI's TorchScript archives, pickled state dictionaries, and Hugging Face's safetensors.
+/// resized to the encoder's image size. Stored types are converted to float32. Reads every form in which CLIP is
+/// published: OpenAI's TorchScript archives, pickled state dictionaries, and Hugging Face's safetensors.
 ///
 /// # Errors
-/// The model's vision encoder is Swin. The file holds no CLIP vision transformer, or another number of blocks, or any tensor
-/// is missing, unexpected or of another shape: all of them, named, and the encoder is unchanged. Or a tensor cannot be read.
+/// The model's vision encoder is Swin. The file holds no CLIP vision transformer, or another number of blocks, or any
+/// tensor is missing, unexpected or of another shape: all of them, named, and the encoder is unchanged. Or a tensor
+/// cannot be read.
 pub fn load_clip(encoder: &mut VisionEncoder, checkpoint: &Checkpoint) -> Result<LoadReport, WeightsError> {
     match encoder {
         VisionEncoder::Clip(encoder) => load_blocks(encoder, checkpoint),
@@ -73,8 +74,8 @@ fn load_blocks(encoder: &mut ClipEncoder, checkpoint: &Checkpoint) -> Result<Loa
     plan.apply(encoder)
 }
 
-/// The vision encoder that a CLIP file's weights make at images of `image_size` pixels: sizes from its tensors' shapes, all
-/// stored blocks but the last.
+/// The vision encoder that a CLIP file's weights make at images of `image_size` pixels: sizes from its tensors' shapes,
+/// all stored blocks but the last.
 ///
 /// # Errors
 /// The file holds no CLIP vision transformer, or no encoder can be built for that image size.

@@ -1,7 +1,8 @@
 //! Writing: safetensors under the reference's parameter names, in PyTorch's layout, one tensor in memory at a time.
 //!
-//! `safetensors::serialize_to_file` does not serve here. It opens the file itself, so the bytes could not be hashed on their way
-//! to the disk, and reading a parameter back from a device can fail, which its `View::data` has no way to say.
+//! `safetensors::serialize_to_file` does not serve here. It opens the file itself, so the bytes could not be hashed on
+//! their way to the disk, and reading a parameter back from a device can fail, which its `View::data` has no way to
+//! say.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -27,12 +28,12 @@ pub fn state_dict(model: &M3ae) -> Vec<StoredTensor> {
     tensors
 }
 
-/// Writes the model's parameters to `path` as safetensors, whole or not at all: under a temporary name first, then renamed.
-/// `metadata` goes into the file's header.
+/// Writes the model's parameters to `path` as safetensors, whole or not at all: under a temporary name first, then
+/// renamed. `metadata` goes into the file's header.
 ///
-/// The file is complete for the reference's strict loading of the parts it computes with. What the reference carries and
-/// never reads is not there: CLIP's text tower (`vision_encoder.token_embedding`, `.positional_embedding`, `.ln_final`) and
-/// the text encoder's `language_encoder.pooler`.
+/// The file is complete for the reference's strict loading of the parts it computes with. What the reference carries
+/// and never reads is not there: CLIP's text tower (`vision_encoder.token_embedding`, `.positional_embedding`,
+/// `.ln_final`) and the text encoder's `language_encoder.pooler`.
 ///
 /// # Errors
 /// The folder cannot be written, or a parameter cannot be read back from its device.
@@ -40,7 +41,8 @@ pub fn save(model: &M3ae, path: &Path, metadata: HashMap<String, String>) -> Res
     save_tensors(state_dict(model), path, metadata)
 }
 
-/// Writes float32 tensors to `path` as safetensors, in this order, whole or not at all. Each is read when it is written.
+/// Writes float32 tensors to `path` as safetensors, in this order, whole or not at all. Each is read when it is
+/// written.
 ///
 /// # Errors
 /// As [`save`]; or a tensor of another type.

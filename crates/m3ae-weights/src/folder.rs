@@ -1,7 +1,7 @@
 //! A model folder: everything needed to use a model, in one place.
 //!
 //! ```text
-//! config.json         {"format": "m3ae", "version": 1, "model": {…}, "max_length": 32}: the model's configuration and, where it is
+//! config.json         {"format": "m3ae", "version": 1, "model": {…}, "max_length": 32}: the model's configuration and, if
 //!                     known, the longest text that it was trained with
 //! model.safetensors   the weights, under the reference's names
 //! tokenizer.json      Hugging Face tokenizer (if given)
@@ -55,8 +55,8 @@ pub struct Extras {
 /// The weights are as [`save`] writes them: complete for the reference's strict loading of the parts it computes with.
 ///
 /// # Errors
-/// `out` exists, the number of answers is not that of the question-answering head, there is no tokenizer where one is said to
-/// be, or something cannot be read or written.
+/// `out` exists, the number of answers is not that of the question-answering head, there is no tokenizer where one is
+/// said to be, or something cannot be read or written.
 pub fn export_folder(model: &M3ae, config: &M3aeConfig, extras: &Extras, out: &Path) -> Result<(), WeightsError> {
     if out.symlink_metadata().is_ok() {
         return Err(WeightsError::Exists { path: out.to_owned() });
@@ -139,8 +139,8 @@ impl ModelFolder {
     }
 }
 
-/// Opens a folder that [`export_folder`] wrote, or the folder of a training run, whose model is in its subfolder `model`.
-/// The weights are read by [`ModelFolder::load`].
+/// Opens a folder that [`export_folder`] wrote, or the folder of a training run, whose model is in its subfolder
+/// `model`. The weights are read by [`ModelFolder::load`].
 ///
 /// # Errors
 /// A file is missing or damaged, the folder is of a later version, or its files contradict each other.

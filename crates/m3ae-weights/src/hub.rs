@@ -1,4 +1,4 @@
-//! Names of models: a local path, or a repository of the Hugging Face hub.
+//! Finding a model: a local path, or a repository of the Hugging Face hub.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,28 @@ use hf_hub::Cache;
 use crate::error::WeightsError;
 use crate::locate::{WEIGHT_FILES, locate};
 
-/// Files that are wanted from a repository beside the weights.
+/// Files that are downloaded in addition to the weights.
 #[cfg(feature = "hub")]
 const SMALL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "answers.json"];
 
-/// Finds a model: a local file or folder, of a training run's folder its subfolder `model`; else `owner/name` in the Hugging Face cache (`$HF_HUB_CACHE`,
-/// `$HF_HOME/hub` or `~/.cache/huggingface/hub`); else, with the crate's feature `hub`, from the hub into that cache.
-/// The result is a file or folder for [`crate::Checkpoint::open`], [`crate::open_folder`] or [`crate::info()`].
+/// Finds a model by a local path or by its name `owner/name` on the Hugging Face hub.
+///
+/// A local file or folder comes first; the folder of a training run stands for its subfolder `model`. Then the Hugging
+/// Face cache is searched (`$HF_HUB_CACHE`, `$HF_HOME/hub` or `~/.cache/huggingface/hub`). With the crate's feature
+/// `hub`, the model is then downloaded into that cache. The result is a file or folder for [`crate::Checkpoint::open`],
+/// [`crate::open_folder`] or [`crate::info()`].
 ///
 /// # Errors
-/// There is no such model, and the message says which files to put where. Or the folder is that of a training run that has
-/// no model yet, and the message names its newest checkpoint.
+/// There is no such model, and the message says which files to put where. Or the folder is that of a training run that
+/// has no model yet, and the message names its newest checkpoint.
 pub fn resolve(path_or_id: &str) -> Result<PathBuf, WeightsError> {
     let path = Path::new(path_or_id);
     if path.exists() {
         return locate(path);
     }
     if !is_id(path_or_id) {
-        let problem = "there is no such file or folder, and it is no hub repository `owner/name` either".into();
+        let problem =
+            "there is no such file or folder, and it is not the name of a hub repository (`owner/name`)".into();
         return Err(WeightsError::Hub { id: path_or_id.into(), problem });
     }
     let cache = cache_folder();
@@ -88,10 +92,10 @@ fn download(id: &str, cache: Option<&Path>) -> Result<PathBuf, String> {
     }
     let api = builder.build().map_err(|error| error.to_string())?;
     let repository = api.model(id.to_owned());
-    let listed = repository.info().map_err(|error| format!("the hub does not answer for it: {error}"))?;
+    let listed = repository.info().map_err(|error| format!("the hub did not answer: {error}"))?;
     let has = |name: &str| listed.siblings.iter().any(|file| file.rfilename == name);
     let weights = WEIGHT_FILES.into_iter().find(|name| has(name));
-    let weights = weights.ok_or_else(|| format!("its repository has none of {}", WEIGHT_FILES.join(", ")))?;
+    let weights = weights.ok_or_else(|| format!("the repository has none of {}", WEIGHT_FILES.join(", ")))?;
     let get = |name: &str| repository.get(name).map_err(|error| format!("{name}: {error}"));
     for name in SMALL_FILES.into_iter().filter(|name| has(name)) {
         get(name)?;

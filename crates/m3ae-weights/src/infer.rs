@@ -1,5 +1,5 @@
-//! Which configuration a checkpoint needs: sizes and depths from its tensors' shapes, the rest from the settings beside it
-//! or inside it.
+//! The configuration that a checkpoint needs: sizes and depths from the shapes of its tensors, the rest from settings
+//! inside or beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -105,10 +105,10 @@ pub(crate) fn check_size(path: &Path, config: &M3aeConfig) -> Result<(), Weights
     Ok(())
 }
 
-/// The configuration of the model that `checkpoint` holds, with settings found by themselves: the `config.json` of an
-/// exported folder, or the checkpoint's own `hyper_parameters`, or the reference's `config.json` beside it. The text
-/// encoder's settings are those in the folder that `tokenizer` names, beside the checkpoint or from the current folder, or
-/// else those known by that name (`roberta-base`, `bert-base-uncased`).
+/// The configuration of the model that `checkpoint` holds, from settings that this function finds: the `config.json` of
+/// an exported folder, or the checkpoint's own `hyper_parameters`, or the reference's `config.json` beside it. The text
+/// encoder's settings are those in the folder that `tokenizer` names, beside the checkpoint or from the current folder,
+/// or else those known by that name (`roberta-base`, `bert-base-uncased`).
 ///
 /// # Errors
 /// As [`infer_config`], or no settings are found: the message says which files to put where.
@@ -124,7 +124,7 @@ pub fn find_config(checkpoint: &Checkpoint) -> Result<M3aeConfig, WeightsError> 
         Some(settings) => settings,
         None if beside.is_file() => read_settings(&beside)?,
         None => {
-            let problem = "the settings that the weights cannot tell are missing: put the reference's hyper-parameters \
+            let problem = "the weights do not determine all settings: put the reference's hyper-parameters \
                 or the config.json of an exported folder here";
             return Err(WeightsError::settings(&beside, problem));
         }
@@ -135,7 +135,7 @@ pub fn find_config(checkpoint: &Checkpoint) -> Result<M3aeConfig, WeightsError> 
 /// The reference's hyper-parameters inside a Lightning checkpoint, if it has any.
 ///
 /// # Errors
-/// The file cannot be read, or has hyper-parameters that lack a field we need.
+/// The file cannot be read, or has hyper-parameters without a field that is needed.
 pub fn hyper_parameters(checkpoint: &Checkpoint) -> Result<Option<HyperParameters>, WeightsError> {
     if checkpoint.format != Format::Lightning {
         return Ok(None);

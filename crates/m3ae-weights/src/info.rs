@@ -1,4 +1,4 @@
-//! What a file is: its kind, tensors, parameters by part, heads, and the configuration it needs.
+//! Describes a file: its kind, tensors, parameters by part, heads, and the configuration it needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::names::{Head, clip::is_vision, ignorable, text::prefix};
 use crate::settings::{HfTextConfig, read_settings};
 use crate::{clip, stored, text};
 
-/// What the tensors of a file make.
+/// The kind of model that a file's tensors belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An M3AE model.
@@ -27,7 +27,7 @@ pub enum Kind {
     Roberta,
     /// A BERT text encoder.
     Bert,
-    /// Nothing that we know.
+    /// None of these.
     Unknown,
 }
 
@@ -51,22 +51,23 @@ pub enum Needs {
     Vision(ClipVisionConfig),
     /// A text encoder.
     Text(TextConfig),
-    /// It cannot be told, and why.
+    /// Unknown, and why.
     Unknown(String),
 }
 
-/// What a file is.
+/// A description of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointInfo {
     /// The file.
     pub path: PathBuf,
     /// Its container.
     pub format: Format,
-    /// What its tensors make.
+    /// The kind of model.
     pub kind: Kind,
     /// All tensors, in alphabetical order.
     pub tensors: Vec<TensorInfo>,
-    /// Number of stored values by part of the model, in alphabetical order; what we do not use is `not used`.
+    /// Number of stored values by part of the model, in alphabetical order; `not used` counts the tensors that M3AE
+    /// does not use.
     pub parts: BTreeMap<String, usize>,
     /// Heads of an M3AE model.
     pub heads: Vec<Head>,
@@ -74,7 +75,8 @@ pub struct CheckpointInfo {
     pub needs: Needs,
 }
 
-/// Describes a checkpoint file or model folder of any format that [`Checkpoint::open`] reads. Tensor bytes are not read.
+/// Describes a checkpoint file or model folder of any format that [`Checkpoint::open`] reads. Tensor bytes are not
+/// read.
 ///
 /// # Errors
 /// As [`Checkpoint::open`].

@@ -1,17 +1,19 @@
-//! Weights in and out of the M3AE model.
+//! Reads and writes the weights of the M3AE model: PyTorch and safetensors files, under the names of several
+//! publishers.
 //!
-//! - [`Checkpoint::open`] reads PyTorch (Lightning `.ckpt`, zip and legacy pickles, TorchScript archives) and safetensors files.
-//!   Tensor bytes are read only when used, one tensor at a time.
-//! - [`load`] applies one to a model, strictly: a missing, unexpected or differently shaped tensor is an error that names it.
-//!   [`load_with`] makes the exceptions that fine-tuning needs; [`load_clip`], [`load_swin`] and [`load_text`] load a
-//!   published vision or text encoder.
-//! - [`find_config`] and [`infer_config`] tell which model a checkpoint holds; [`info()`] describes any file.
+//! - [`Checkpoint::open`] reads PyTorch (Lightning `.ckpt`, zip and legacy pickles, TorchScript archives) and
+//!   safetensors files. Tensor bytes are read only when used, one tensor at a time.
+//! - [`load`] applies one to a model, strictly: a missing, unexpected or differently shaped tensor is an error that
+//!   names it. [`load_with`] makes the exceptions that fine-tuning needs; [`load_clip`], [`load_swin`] and
+//!   [`load_text`] load a published vision or text encoder.
+//! - [`find_config`] and [`infer_config`] find the configuration of a checkpoint's model; [`info()`] describes any
+//!   file.
 //! - [`save`] writes safetensors under the reference implementation's parameter names, so that other tools read them;
 //!   [`export_folder`] and [`open_folder`] add configuration, tokenizer and answers.
-//! - [`resolve`] turns a path or a hub repository's name into a path.
+//! - [`resolve`] finds a model by path or by its name on the Hugging Face hub.
 //!
 //! # Safety limits
-//! Files are hostile until read. Nothing in them is executed: pickles make plain values, and names outside a short list are
+//! Every file may be hostile. Nothing in it is executed: pickles make plain values, and names outside a short list are
 //! refused or kept as unreadable. Before any allocation, sizes are checked against these limits:
 //!
 //! | what | limit |
@@ -25,16 +27,29 @@
 //!
 //! Shapes and types are checked whole against the model before the first tensor is read.
 //!
-//! ```no_run
-//! use burn::prelude::*;
-//! use m3ae_weights::{Checkpoint, find_config, load};
+//! # Example
 //!
-//! let checkpoint = Checkpoint::open("m3ae.ckpt".as_ref())?;
-//! let mut model = find_config(&checkpoint)?.init(&Device::default())?;
-//! let report = load(&mut model, &checkpoint)?;
-//! println!("{report}");
-//! # Ok::<(), m3ae_weights::WeightsError>(())
 //! ```
+//! use burn::prelude::*;
+//! use m3ae_model::M3aeConfig;
+//! use m3ae_weights::{Checkpoint, Extras, export_folder, find_config, load};
+//!
+//! # let place = tempfile::tempdir()?;
+//! # let folder = place.path().join("model");
+//! let device = Device::default();
+//! let config = M3aeConfig::small();
+//! export_folder(&config.init(&device)?, &config, &Extras::default(), &folder)?;
+//!
+//! // A file or a folder of any format; `resolve` also finds models by their names on the Hugging Face hub.
+//! let checkpoint = Checkpoint::open(&folder)?;
+//! let mut model = find_config(&checkpoint)?.init(&device)?;
+//! let report = load(&mut model, &checkpoint)?;
+//! assert!(report.ignored.is_empty() && report.kept.is_empty(), "{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The program that uses this crate chooses a backend by a feature of its own `burn` dependency, such as `flex` for the
+//! CPU or `wgpu` for a GPU.
 
 mod checkpoint;
 mod clip;

@@ -11,33 +11,34 @@ use crate::report::LoadReport;
 /// The decoder's fixed position table, which depends on nothing but its size.
 const DECODER_POSITIONS: &str = "mim_head.decoder_pos_embed";
 
-/// What may differ between checkpoint and model. By default nothing.
+/// Differences between checkpoint and model that are allowed. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Heads of the model that keep their initial weights, whether or not the file has them.
     pub fresh_heads: Vec<Head>,
     /// Whether heads of the file that the model lacks are left out instead of being unexpected.
     pub drop_heads: bool,
-    /// Whether the retrieval head starts from the matching head's row 1, the "matched" logit (docs/spec.md, section 1.5).
+    /// Whether the retrieval head starts from the matching head's row 1, the "matched" logit (docs/spec.md, section
+    /// 1.5).
     pub irtr_from_itm: bool,
 }
 
 impl LoadOptions {
-    /// What fine-tuning from a pre-training checkpoint needs: fresh question-answering and classification heads, a retrieval
-    /// head that starts from the matching head, and no heads but the model's own.
+    /// Options for fine-tuning from a pre-training checkpoint: new question-answering and classification heads, and a
+    /// retrieval head that starts from the matching head. Heads that the model lacks are left out.
     #[must_use]
     pub fn fine_tuning() -> Self {
         Self { fresh_heads: vec![Head::Vqa, Head::Cls], drop_heads: true, irtr_from_itm: true }
     }
 }
 
-/// Loads every tensor of `checkpoint` into `model`. Stored types are converted to float32; the vision encoder's position
-/// table is resized if the model's image size differs.
+/// Loads every tensor of `checkpoint` into `model`. Stored types are converted to float32; the vision encoder's
+/// position table is resized if the model's image size differs.
 ///
 /// # Errors
-/// Any tensor that the model lacks, that the file lacks, or whose shape or type differs: all of them, named, with shapes in
-/// the file's order, and the model is unchanged. Or a tensor that cannot be read: the model is then partly loaded and must
-/// not be used.
+/// Any tensor that the model lacks, that the file lacks, or whose shape or type differs: all of them, named, with
+/// shapes in the file's order, and the model is unchanged. Or a tensor that cannot be read: the model is then partly
+/// loaded and must not be used.
 pub fn load(model: &mut M3ae, checkpoint: &Checkpoint) -> Result<LoadReport, WeightsError> {
     load_with(model, checkpoint, &LoadOptions::default())
 }

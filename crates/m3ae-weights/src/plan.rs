@@ -1,5 +1,5 @@
-//! A plan says where each parameter of a model comes from. It is checked whole, shapes and types included, before the first
-//! byte is read and before the model changes; then it is carried out in batches of bounded size.
+//! A plan says where each parameter of a model comes from. All of it is checked, shapes and types included, before the
+//! first byte is read and before the model changes. Then it is carried out in batches of bounded size.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,10 +21,9 @@ use crate::report::{LoadReport, Resized};
 use crate::stored::StoredTensor;
 use crate::targets::{Target, targets};
 
-/// Bytes of parameters read before they go to the device. On a CPU they become the parameters; elsewhere they are what
-/// loading takes of the host's memory.
+/// Bytes of parameters in host memory at a time, before they go to the device.
 const BATCH: usize = 128 << 20;
-/// Threads beyond this wait for memory and disk.
+/// More threads would only wait for memory and disk.
 const MAX_THREADS: usize = 8;
 
 /// What a parameter is made from.
@@ -114,10 +113,10 @@ struct Assignment {
     value: Value,
 }
 
-/// A plan in the making.
+/// A plan that is being made.
 pub(crate) struct Plan<'a> {
     path: &'a Path,
-    /// Parameters that nothing is planned for yet.
+    /// Parameters that have no source yet.
     open: BTreeMap<String, Target>,
     assignments: Vec<Assignment>,
     problems: Vec<String>,
@@ -189,8 +188,8 @@ impl<'a> Plan<'a> {
     /// Carries the plan out.
     ///
     /// # Errors
-    /// Any parameter without a source and any problem so far (the model is unchanged), or a tensor that cannot be read (the
-    /// model is partly loaded then).
+    /// Any parameter without a source and any problem so far (the model is unchanged), or a tensor that cannot be read
+    /// (the model is partly loaded then).
     pub(crate) fn apply<M: Module>(mut self, module: &mut M) -> Result<LoadReport, WeightsError> {
         self.problems.extend(self.open.keys().map(|name| format!("  missing: {name}")));
         if !self.problems.is_empty() {
@@ -206,7 +205,7 @@ impl<'a> Plan<'a> {
             let (batch, rest) = left.split_at(left.iter().take_while(within).count().max(1));
             left = rest;
             let result = module.apply(read(batch, self.path)?, None, None, true);
-            // Everything was checked beforehand: what is left is a failure of the device.
+            // Everything was checked before, so this is a failure of the device.
             if let Some(error) = result.errors.first() {
                 return Err(WeightsError::Mismatch {
                     path: self.path.to_owned(),
@@ -229,7 +228,7 @@ fn read(batch: &[Assignment], path: &Path) -> Result<Vec<PackTensor>, WeightsErr
             let failed = tensor.is_err();
             done.lock().unwrap_or_else(PoisonError::into_inner).push(tensor);
             if failed {
-                next.store(batch.len(), Ordering::Relaxed); // the rest is not worth reading
+                next.store(batch.len(), Ordering::Relaxed); // the others stop reading
             }
         }
     };
@@ -257,11 +256,11 @@ impl Assignment {
         if values.len() * size_of::<f32>() != self.byte_len() {
             return Err(problem(format!("{} values are there, shape {shape:?} needs another number", values.len())));
         }
-        // Handed over and not copied: a tensor that owns its bytes would be cloned with them.
+        // The bytes are moved, not copied: cloning a tensor that owns its bytes would copy them.
         let bytes = Mutex::new(Some(Bytes::from_elems(values)));
         Ok(PackTensor::deferred(parameter.clone(), DType::F32, shape, None, self.byte_len(), move || {
             let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner).take();
-            bytes.ok_or_else(|| PackError::ValidationError("a parameter is asked for twice".into()))
+            bytes.ok_or_else(|| PackError::ValidationError("a parameter is read twice".into()))
         }))
     }
 

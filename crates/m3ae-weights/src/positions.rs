@@ -1,4 +1,5 @@
-//! Position tables for another image size (spec 1.1): a bicubic resize of the patch grid, with the class row kept.
+//! Position tables for another image size (docs/spec.md, section 1.1): a bicubic resize of the patch grid, with the
+//! class row kept.
 
 /// The cubic kernel's parameter, as PyTorch's `interpolate` has it.
 const A: f32 = -0.75;
@@ -32,7 +33,8 @@ pub(crate) fn resize(table: &[f32], width: usize, from: usize, to: usize) -> Vec
     [class, &resize_grid(patches, width, from, to)].concat()
 }
 
-/// `[from², width]` -> `[to², width]`, row by row. Bicubic, a = -0.75, half-pixel centres, no antialiasing, edges clamped.
+/// `[from², width]` -> `[to², width]`, row by row. Bicubic, a = -0.75, half-pixel centres, no antialiasing, edges
+/// clamped.
 pub(crate) fn resize_grid(table: &[f32], width: usize, from: usize, to: usize) -> Vec<f32> {
     let mut resized = Vec::with_capacity(to * to * width);
     let patch = |row: usize, column: usize| &table[(row * from + column) * width..][..width];
@@ -69,8 +71,8 @@ mod tests {
 
     #[test]
     fn a_resize_matches_the_kernel_worked_out_by_hand() {
-        // Two columns 0, 1 (both rows alike) to four: centres -0.25, 0.25, 0.75, 1.25. At 0.25, t = 0.25 and the taps are
-        // 0, 0, 1, 1 (clamped): weights of the last two are near(0.75) + far(1.75).
+        // Two columns 0, 1 (both rows alike) to four: centres -0.25, 0.25, 0.75, 1.25. At 0.25, t = 0.25 and the taps
+        // are 0, 0, 1, 1 (clamped): weights of the last two are near(0.75) + far(1.75).
         let small = [9.0, 0.0, 1.0, 0.0, 1.0];
         let large = resize(&small, 1, 2, 4);
         let (x, y) = (0.75_f32, 1.75_f32);

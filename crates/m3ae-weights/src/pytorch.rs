@@ -56,7 +56,8 @@ pub(crate) fn open(path: &Path) -> Result<(Format, BTreeMap<String, StoredTensor
     Ok((format, tensors.collect()))
 }
 
-/// Whether the file is a zip archive. A bare pickle is refused: it has no place for tensors, and no bound on what it builds.
+/// Whether the file is a zip archive. A bare pickle is refused: it has no place for tensors, and no bound on what it
+/// builds.
 fn starts_with_zip(path: &Path) -> Result<bool, WeightsError> {
     let mut start = Vec::new();
     let file = File::open(path).map_err(WeightsError::io(path))?;

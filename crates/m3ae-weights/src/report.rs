@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// What happened while loading.
+/// The result of loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// The reference's names of the parameters whose values now come from the file.
     pub loaded: Vec<String>,
-    /// Tensors of the file that were left out, each with the reason.
+    /// Tensors of the file that were left out, with the reason for each.
     pub ignored: Vec<(String, &'static str)>,
     /// Position tables that were resized to the model's image size.
     pub resized: Vec<Resized>,
-    /// Parameters that keep the value they had, each with the reason.
+    /// Parameters that kept their values, with the reason for each.
     pub kept: Vec<(String, &'static str)>,
 }
 

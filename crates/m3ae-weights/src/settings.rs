@@ -1,4 +1,4 @@
-//! Settings that tensors cannot tell: the reference's hyper-parameters and Hugging Face's `config.json`.
+//! Settings that do not follow from tensors: the reference's hyper-parameters and Hugging Face's `config.json`.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,9 +13,9 @@ use crate::error::WeightsError;
 /// Largest settings file read.
 const MAX_SETTINGS: u64 = 64 << 20;
 
-/// The reference's hyper-parameters that shapes cannot tell (`config.json` of a fixture, or `hyper_parameters` of a
-/// Lightning checkpoint). Others are ignored. Those of masked image modelling have the reference's defaults, because
-/// fine-tuned checkpoints may lack them.
+/// The reference's hyper-parameters that do not follow from shapes (`config.json` of a fixture, or `hyper_parameters`
+/// of a Lightning checkpoint). Others are ignored. Those of masked image modelling have the reference's defaults,
+/// because fine-tuned checkpoints may lack them.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct HyperParameters {
     /// Attention heads of the fusion.

@@ -1,4 +1,4 @@
-//! What the weights of a published encoder tell of its sizes: a recipe that names them needs no size keys.
+//! Sizes of a published encoder, from its weights: a recipe that names the weights needs no size keys.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::shapes::Shapes;
 use crate::swin;
 use crate::text::{TextShapes, not_text, text_shapes};
 
-/// Sizes of a published vision encoder. The image size is the one that its position or bias tables are made for; both are
-/// resized for another.
+/// Sizes of a published vision encoder. The image size is the one that its position or bias tables are made for; both
+/// are resized for another.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VisionSizes {
     /// CLIP's vision transformer: all stored blocks but the last.
@@ -27,14 +27,15 @@ pub enum VisionSizes {
 /// Sizes of a published text encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextSizes {
-    /// Those that the tensors' shapes tell.
+    /// Sizes from the shapes of the tensors.
     pub shapes: TextShapes,
-    /// What shapes cannot tell: from the `config.json` beside the weights, or known by the folder's name. `None` where there is
-    /// neither.
+    /// Settings that do not follow from shapes: from the `config.json` beside the weights, or known by the folder's
+    /// name. `None` where there is neither.
     pub settings: Option<HfTextConfig>,
 }
 
-/// The sizes of the vision encoder in `checkpoint`: CLIP (OpenAI's or Hugging Face's names) or Swin (timm's or Microsoft's).
+/// The sizes of the vision encoder in `checkpoint`: CLIP (OpenAI's or Hugging Face's names) or Swin (timm's or
+/// Microsoft's).
 ///
 /// # Errors
 /// The file holds neither, or an encoder that cannot be built.

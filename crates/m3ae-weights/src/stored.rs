@@ -1,4 +1,4 @@
-//! One tensor of a file: its type and shape are known, its bytes are read when they are used.
+//! One tensor of a file: type and shape are known, the bytes are read when they are used.
 
 use std::fmt;
 use std::io;

@@ -13,15 +13,15 @@ use crate::shapes::Shapes;
 /// What Microsoft's files put before every name.
 pub(crate) const MICROSOFT: &str = "model.";
 
-/// Loads timm's or Microsoft's Swin into M3AE's vision encoder. Stored types are converted to float32; relative bias tables
-/// are resized if the encoder's window differs.
+/// Loads timm's or Microsoft's Swin into M3AE's vision encoder. Stored types are converted to float32; relative bias
+/// tables are resized if the encoder's window differs.
 ///
 /// # Errors
-/// The model's vision encoder is CLIP's, or any tensor is missing, unexpected or of another shape: all of them, named, and
-/// the encoder is unchanged. Or a tensor cannot be read.
+/// The model's vision encoder is CLIP's, or any tensor is missing, unexpected or of another shape: all of them, named,
+/// and the encoder is unchanged. Or a tensor cannot be read.
 pub fn load_swin(encoder: &mut VisionEncoder, checkpoint: &Checkpoint) -> Result<LoadReport, WeightsError> {
     let VisionEncoder::Swin(encoder) = encoder else {
-        let problems = vec!["  the model's vision encoder is CLIP's, the file is to be Swin's".into()];
+        let problems = vec!["  the model's vision encoder is CLIP's, and the file would have to be Swin's".into()];
         return Err(WeightsError::Mismatch { path: checkpoint.path.clone(), problems });
     };
     let timm = |name: &'_ str| name.strip_prefix(MICROSOFT).unwrap_or(name).to_owned();
@@ -38,8 +38,8 @@ pub fn load_swin(encoder: &mut VisionEncoder, checkpoint: &Checkpoint) -> Result
     plan.apply(encoder)
 }
 
-/// The Swin whose tensors' names start with `prefix`, at the image size whose windows its bias tables are made for; `None` if there
-/// is none.
+/// The Swin whose tensors' names start with `prefix`, at the image size whose windows its bias tables are made for;
+/// `None` if there is none.
 pub(crate) fn infer(shapes: &Shapes<'_>, prefix: &str) -> Result<Option<SwinConfig>, WeightsError> {
     let table = |stage: usize| format!("{prefix}layers.{stage}.blocks.0.attn.relative_position_bias_table");
     if !shapes.has(&table(0)) {

@@ -1,4 +1,4 @@
-//! What a model needs: its parameters' names and shapes, as a PyTorch file would have them.
+//! The names and shapes of a model's parameters, as a PyTorch file has them.
 
 use std::collections::BTreeMap;
 

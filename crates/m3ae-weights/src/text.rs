@@ -1,4 +1,4 @@
-//! RoBERTa and BERT from a Hugging Face folder into M3AE's text encoder (spec 1.3).
+//! RoBERTa and BERT from a Hugging Face folder into M3AE's text encoder (docs/spec.md, section 1.3).
 
 use m3ae_model::{M3aeConfig, TextConfig, TextEncoder};
 
@@ -65,8 +65,8 @@ pub(crate) fn text_config(
 /// Loads a Hugging Face text encoder into M3AE's. Stored types are converted to float32.
 ///
 /// # Errors
-/// The file holds no text encoder, or any tensor is missing, unexpected or of another shape (another vocabulary, for one):
-/// all of them, named, and the encoder is unchanged. Or a tensor cannot be read.
+/// The file holds no text encoder, or any tensor is missing, unexpected or of another shape (another vocabulary, for
+/// one): all of them, named, and the encoder is unchanged. Or a tensor cannot be read.
 pub fn load_text(encoder: &mut TextEncoder, checkpoint: &Checkpoint) -> Result<LoadReport, WeightsError> {
     let prefix = prefix(checkpoint).ok_or_else(|| not_text(checkpoint))?;
     let mut plan = Plan::new(encoder, &checkpoint.path);
@@ -79,8 +79,8 @@ pub fn load_text(encoder: &mut TextEncoder, checkpoint: &Checkpoint) -> Result<L
     plan.apply(encoder)
 }
 
-/// The text encoder that a file's weights make: sizes and depth from its tensors' shapes, the rest from the `config.json`
-/// beside it.
+/// The text encoder that a file's weights make: sizes and depth from its tensors' shapes, the rest from the
+/// `config.json` beside it.
 ///
 /// # Errors
 /// The file holds no text encoder, or none that can be built.

@@ -1,8 +1,8 @@
 //! TorchScript archives, as OpenAI ships CLIP: a zip with `data.pkl` (the module tree), `data/N` (the storages) and
 //! `code/` (never read). Only tensors are read; nothing is executed.
 //!
-//! Burn's PyTorch reader refuses these archives, and the published M3AE recipe starts from one: OpenAI's `ViT-B-16.pt` is a
-//! TorchScript archive.
+//! Burn's PyTorch reader refuses these archives, and the published M3AE recipe starts from one: OpenAI's `ViT-B-16.pt`
+//! is a TorchScript archive.
 //!
 //! ```text
 //! ViT-B-16/data.pkl            an object of class __torch__.… whose attributes are tensors and further objects

@@ -1,7 +1,7 @@
 //! What the published size costs: opening, a question, pairs of image and text. `cargo run --example speed`.
 //!
-//! Weights are random (times do not depend on them). Beside each time stands the processors' time: on a machine that does nothing
-//! else, the former is at least the latter divided by the number of processors.
+//! Weights are random (times do not depend on them). Beside each time stands the processors' time: on a machine that
+//! does nothing else, the former is at least the latter divided by the number of processors.
 
 use std::error::Error;
 use std::time::Instant;

@@ -7,24 +7,24 @@ use m3ae_text::Encoding;
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model};
 
-/// One of the answers that the model knows.
+/// One of the answers that the model can give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The answer.
     pub answer: String,
     /// Its class, from 0.
     pub class: usize,
-    /// How probable it is by itself, in `0..=1`: the head is trained to judge each answer alone (sigmoid), so the answers'
-    /// probabilities need not sum to one.
+    /// Its probability, in `0..=1`. The head is trained with one sigmoid per answer, so the probabilities of all
+    /// answers need not sum to one.
     pub probability: f64,
 }
 
-/// What the model says to a question.
+/// The model's answers to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
     /// The most probable answers, best first.
     pub top: Vec<Answer>,
-    /// Whether the question's end was cut off, because it is longer than the model reads.
+    /// Whether the end of the question was cut off because it is longer than the model reads.
     pub truncated: bool,
 }
 
@@ -32,18 +32,18 @@ impl Model {
     /// Answers a question about an image: the `k` most probable answers.
     ///
     /// # Errors
-    /// The model has no question-answering head or no names for its answers, the question is empty, the image has hardly any pixels,
-    /// or the model's scores are not finite.
+    /// The model has no question-answering head or no names for its answers, the question is empty, the image has too
+    /// few pixels, or the model's scores are not finite.
     pub fn answer(&self, image: &Image, question: &str, k: usize) -> Result<Answers, ModelError> {
         let images = self.encode_images(std::slice::from_ref(image))?;
         let mut answers = self.answer_encoded(&images, &[(0, question)], k)?;
         answers.pop().ok_or(ModelError::EmptyText)
     }
 
-    /// Answers questions about images: each question with the number of its image. Every image is encoded once.
+    /// Answers questions about images. Each question comes with the index of its image. Each image is encoded once.
     ///
     /// # Errors
-    /// As [`answer`](Self::answer), or a question about an image that is not there.
+    /// As [`answer`](Self::answer), or a question names an image that does not exist.
     pub fn answer_batch(
         &self,
         images: &[Image],
@@ -53,7 +53,7 @@ impl Model {
         self.answer_encoded(&self.encode_images(images)?, questions, k)
     }
 
-    /// As [`answer_batch`](Self::answer_batch), about images already encoded.
+    /// As [`answer_batch`](Self::answer_batch), for images that are already encoded.
     ///
     /// # Errors
     /// As [`answer_batch`](Self::answer_batch).
@@ -76,8 +76,8 @@ impl Model {
         Ok(answers.map(|(logits, truncated)| Answers { top: top_answers(logits, names, k), truncated }).collect())
     }
 
-    /// The question-answering head's logits for pairs of an image's number and a question's ids: a row of one value per answer
-    /// for each pair.
+    /// The question-answering head's logits for pairs of an image's index and a question's ids: for each pair, a row
+    /// with one value per answer.
     ///
     /// # Errors
     /// The model has no such head, there is no such image, or a logit is not finite.
@@ -99,7 +99,7 @@ impl Model {
         self.in_batches(images, pairs, "classes' score", |cls| head.forward(cls, self.network.precision()))
     }
 
-    /// The model with these names for its question-answering head's classes.
+    /// Names the classes of the question-answering head.
     ///
     /// # Errors
     /// The model has no such head, or another number of classes.
@@ -129,7 +129,8 @@ impl Model {
     }
 }
 
-/// The `k` largest logits as answers, best first; classes beyond the names are left out. Of equals the one of the lower class, as the reference's argmax.
+/// The `k` largest logits as answers, best first; classes beyond the names are left out. Of equal logits the lower
+/// class comes first, as in the reference's argmax.
 #[must_use]
 pub fn top_answers(logits: &[f32], names: &[String], k: usize) -> Vec<Answer> {
     let mut classes: Vec<usize> = (0..logits.len().min(names.len())).collect();

@@ -1,4 +1,4 @@
-//! Where the model looked: text-to-image attention of the last fusion layer.
+//! Text-to-image attention of the last fusion layer, as numbers and as a heat map.
 
 use std::io::Cursor;
 
@@ -9,34 +9,35 @@ use m3ae_model::FusionRequest;
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model};
 
-/// How much a text's tokens look at each patch of an image.
+/// How much a text's tokens attend to each patch of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionMap {
     /// Patches per side.
     pub grid: usize,
-    /// A weight per patch, row by row from the top, `[grid · grid]`: the mean over heads and over the text's tokens (start and
-    /// end left out). What falls on the class token is not in it, so it sums to less than 1.
+    /// A weight per patch, row by row from the top, `[grid · grid]`: the mean over heads and over the text's tokens
+    /// (without start and end). The weight of the class token is not included, so the sum is less than 1.
     pub weights: Vec<f32>,
 }
 
 impl Model {
-    /// Where the last fusion layer's text-to-image attention lies for each pair of an image's number and a text.
+    /// The last fusion layer's text-to-image attention for each pair of an image's index and a text.
     ///
-    /// Attention shows what was read, not why an answer was given.
+    /// Attention shows which patches contributed, not why an answer was given.
     ///
     /// # Errors
-    /// A text is empty, there is no such image, the image's tokens make no grid, or a weight is not finite.
+    /// A text is empty, there is no such image, the image's tokens do not form a square grid, or a weight is not
+    /// finite.
     pub fn attention(&self, images: &EncodedImages, pairs: &[(usize, &str)]) -> Result<Vec<AttentionMap>, ModelError> {
         let mut maps = Vec::with_capacity(pairs.len());
         for &(image, text) in pairs {
-            // One at a time: the maps of all layers are large.
+            // One pair at a time, because the maps of all layers are large.
             let ids = self.tokens(text)?.ids;
             let length = ids.len();
             let input = self.fusion_input(images, &[image], &[ids])?;
             let mut fused = self.network.fuse(input, FusionRequest::new().attention());
             let last = fused.attention.pop().and_then(|maps| maps.text_to_image).ok_or(ModelError::NoGrid)?;
             let [_, heads, _, tokens] = last.dims();
-            // A text of start and end alone is looked at whole.
+            // A text of start and end token alone keeps both.
             let (first, count) = if length > 2 { (1, length - 2) } else { (0, length) };
             let mean = last.narrow(2, first, count).reshape([heads * count, tokens]).mean_dim(0); // [1, 1+N]
             let weights: Vec<f32> = mean.try_into_vec_as()?;
@@ -55,13 +56,13 @@ impl Model {
     }
 }
 
-/// A picture of at least this side, in pixels: small images are enlarged by whole factors.
+/// Least side of a picture in pixels. Small images are enlarged by a whole factor.
 const SHOWN: u32 = 224;
-/// How much of the image remains under the strongest attention.
+/// Opacity of the heat map at the largest weight.
 const OPACITY: f32 = 0.6;
 
-/// What the model saw of an image, as a PNG file; with `map`, under a heat map from nothing over orange to yellow for the
-/// largest weight.
+/// An image as the model saw it, as a PNG file. With `map`, a heat map covers it: transparent for the smallest weight,
+/// then orange, then yellow for the largest.
 ///
 /// # Errors
 /// Encoding fails.
@@ -102,7 +103,7 @@ fn overlaid(picture: &RgbImage, map: &AttentionMap) -> RgbImage {
         let ((left, right, dx), (top, bottom, dy)) = (place(x, picture.width()), place(y, picture.height()));
         let blend = |a: f32, b: f32, share: f32| a + (b - a) * share;
         let heat = blend(blend(at(top, left), at(top, right), dx), blend(at(bottom, left), at(bottom, right), dx), dy);
-        // Vermilion and yellow of Okabe and Ito's set.
+        // Vermilion and yellow of the colour-blind safe palette of Okabe and Ito.
         let colour = [blend(213.0, 240.0, heat), blend(94.0, 228.0, heat), blend(0.0, 66.0, heat)];
         let Rgb(under) = *picture.get_pixel(x, y);
         let opacity = OPACITY * heat;

@@ -6,20 +6,21 @@ use m3ae_image::Image;
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
 
-/// How well a text fits an image.
+/// How well a text matches an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MatchScore {
-    /// For ranking: the retrieval head's score, or, of a model without one, the matching head's logit of "matched".
+    /// For ranking: the retrieval head's score, or the matching head's "matched" logit if the model has no retrieval
+    /// head.
     pub score: f32,
-    /// How probable it is that they belong together, in `0..=1`; where the model has a matching head.
+    /// Probability that image and text belong together, in `0..=1`; `None` if the model has no matching head.
     pub probability: Option<f64>,
 }
 
 impl Model {
-    /// Features of images by themselves: the vision encoder's class token (of Swin, the mean over tokens), `[n][Dv]`.
+    /// Features of images alone: the vision encoder's class token (for Swin, the mean over tokens), `[n][Dv]`.
     ///
     /// # Errors
-    /// An image has hardly any pixels, or a feature is not finite.
+    /// An image has too few pixels, or a feature is not finite.
     pub fn embed_images(&self, images: &[Image]) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut rows = Vec::with_capacity(images.len());
         for batch in images.chunks(self.batch_size) {
@@ -34,7 +35,7 @@ impl Model {
         Ok(rows)
     }
 
-    /// Features of an image by itself, `[Dv]`.
+    /// Features of an image alone, `[Dv]`.
     ///
     /// # Errors
     /// As [`embed_images`](Self::embed_images).
@@ -42,7 +43,7 @@ impl Model {
         Ok(self.embed_images(std::slice::from_ref(image))?.pop().unwrap_or_default())
     }
 
-    /// Features of texts by themselves: the text encoder's first token, `[n][Dt]`.
+    /// Features of texts alone: the text encoder's first token, `[n][Dt]`.
     ///
     /// # Errors
     /// A text is empty, or a feature is not finite.
@@ -56,7 +57,7 @@ impl Model {
         Ok(rows)
     }
 
-    /// Features of a text by itself, `[Dt]`.
+    /// Features of a text alone, `[Dt]`.
     ///
     /// # Errors
     /// As [`embed_texts`](Self::embed_texts).
@@ -64,7 +65,7 @@ impl Model {
         Ok(self.embed_texts(&[text])?.pop().unwrap_or_default())
     }
 
-    /// Features of pairs of an image's number and a text: pooled text and pooled image after the fusion, `[n][2D]`.
+    /// Features of pairs of an image's index and a text: pooled text and pooled image after the fusion, `[n][2D]`.
     ///
     /// # Errors
     /// A text is empty, there is no such image, or a feature is not finite.
@@ -75,16 +76,17 @@ impl Model {
     /// Features of an image with a text, `[2D]`.
     ///
     /// # Errors
-    /// As [`embed_pairs`](Self::embed_pairs), or the image has hardly any pixels.
+    /// As [`embed_pairs`](Self::embed_pairs), or the image has too few pixels.
     pub fn embed_pair(&self, image: &Image, text: &str) -> Result<Vec<f32>, ModelError> {
         let images = self.encode_images(std::slice::from_ref(image))?;
         Ok(self.embed_pairs(&images, &[(0, text)])?.pop().unwrap_or_default())
     }
 
-    /// How well texts fit images, for pairs of an image's number and a text.
+    /// How well texts match images, for pairs of an image's index and a text.
     ///
     /// # Errors
-    /// The model has neither a retrieval nor a matching head, a text is empty, there is no such image, or a score is not finite.
+    /// The model has neither a retrieval nor a matching head, a text is empty, there is no such image, or a score is
+    /// not finite.
     pub fn match_scores(&self, images: &EncodedImages, pairs: &[(usize, &str)]) -> Result<Vec<MatchScore>, ModelError> {
         self.check_match_head()?;
         let columns =
@@ -92,10 +94,10 @@ impl Model {
         Ok(columns.iter().map(|row| self.match_of(row)).collect())
     }
 
-    /// How well a text fits an image.
+    /// How well a text matches an image.
     ///
     /// # Errors
-    /// As [`match_scores`](Self::match_scores), or the image has hardly any pixels.
+    /// As [`match_scores`](Self::match_scores), or the image has too few pixels.
     pub fn match_score(&self, image: &Image, text: &str) -> Result<MatchScore, ModelError> {
         let images = self.encode_images(std::slice::from_ref(image))?;
         self.match_scores(&images, &[(0, text)])?.pop().ok_or(ModelError::EmptyText)
@@ -117,7 +119,8 @@ impl Model {
         }
     }
 
-    /// `[B, 2D]` -> the heads' outputs side by side: retrieval `[B, 1]` and matching `[B, 2]`, as far as they are there.
+    /// `[B, 2D]` -> the heads' outputs side by side: retrieval `[B, 1]` and matching `[B, 2]`, those that the model
+    /// has.
     pub(crate) fn match_logits(&self, cls: Tensor<2>) -> Tensor<2> {
         let retrieval = self.network.irtr_head.as_ref().map(|head| head.forward(cls.clone()));
         let matching = self.network.itm_head.as_ref().map(|head| head.forward(cls.clone(), self.network.precision()));
@@ -137,7 +140,7 @@ impl Model {
         };
         let score = match self.network.irtr_head {
             Some(_) => row[0],
-            // The retrieval head of a fine-tuned model starts from this row (spec 1.5).
+            // The retrieval head of a fine-tuned model starts from this row (docs/spec.md, section 1.5).
             None => matching[1],
         };
         MatchScore { score, probability }

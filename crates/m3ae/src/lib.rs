@@ -1,4 +1,5 @@
-//! Opens a trained M3AE model and asks it: answers to questions about images, matches between images and texts, features.
+//! Opens a trained M3AE model and asks it: answers to questions about images, matches between images and texts,
+//! features.
 //!
 //! # Example
 //!
@@ -43,21 +44,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The program that uses this crate chooses a backend by a feature of its own `burn` dependency: `flex` (with `simd` and
-//! `rayon`) for the CPU, `wgpu`, `vulkan` or `cuda` for a GPU. [`burn::prelude::Device::default`] is then a device of that
-//! backend.
+//! The program that uses this crate chooses a backend by a feature of its own `burn` dependency: `flex` (with `simd`
+//! and `rayon`) for the CPU, `wgpu`, `vulkan` or `cuda` for a GPU. [`burn::prelude::Device::default`] is then a device
+//! of that backend.
 //!
-//! A [`Model`] is [`Send`] and [`Sync`]: threads share one. Images are [`Image`]s, decoded within limits by [`open_image`] or
-//! [`read_image`] from PNG and JPEG files of any kind. The reference's `.ckpt` files have neither tokenizer nor answers:
-//! [`OpenOptions`] gives them.
+//! A [`Model`] is [`Send`] and [`Sync`]: threads share one. Images are [`Image`]s, decoded within limits by
+//! [`open_image`] or [`read_image`] from PNG and JPEG files of any kind. The reference's `.ckpt` files have neither
+//! tokenizer nor answers: [`OpenOptions`] gives them.
 //!
-//! | what | function | gives |
+//! | task | function | result |
 //! |---|---|---|
 //! | question answering | [`Model::answer`], [`Model::answer_batch`], [`Model::answer_encoded`] | the k most probable answers |
 //! | matching | [`Model::match_score`], [`Model::match_scores`] | a score to rank by, and a probability |
 //! | features | [`Model::embed_image`], [`Model::embed_text`], [`Model::embed_pair`] | `[Dv]`, `[Dt]`, `[2D]` |
 //! | many pairs | [`Model::encode_texts`], [`Model::score_image`] | a score for every text |
-//! | what is hidden | [`Model::reconstruct`], [`Model::fill_masks`] | pictures; words |
+//! | masked patches and words | [`Model::reconstruct`], [`Model::fill_masks`] | pictures; words |
 //! | attention | [`Model::attention`], [`draw`] | a weight per patch; a picture |
 //!
 //! Not a medical device: for research only.
@@ -89,12 +90,12 @@ pub use reconstruct::Filling;
 /// Reads an image file, PNG or JPEG by its content, of at most 64 Mi pixels and 512 MiB.
 ///
 /// # Errors
-/// It cannot be read, is no such image, is cut off or damaged, or is beyond the limits.
+/// The file cannot be read, is of another format, is cut off or damaged, or exceeds the limits.
 pub fn open_image(path: &Path) -> Result<Image, ModelError> {
     decode(path, &DecodeOptions::default()).map_err(|source| ModelError::Image { path: path.to_owned(), source })
 }
 
-/// Reads an image from the bytes of a file; `name` is what errors call it. Limits are those of [`open_image`].
+/// Reads an image from the bytes of a file; errors call it `name`. The limits are those of [`open_image`].
 ///
 /// # Errors
 /// As [`open_image`].

@@ -1,4 +1,4 @@
-//! An open model: what it is, and the passes that everything else is made of.
+//! An open model: its parts, and the forward passes that all tasks share.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use m3ae_weights::LoadReport;
 
 use crate::error::ModelError;
 
-/// Images with a side below this, in pixels, show nothing: they are refused.
+/// Images with a side below this, in pixels, are refused: nothing can be recognised in them.
 const LEAST_SIDE: usize = 8;
 
-/// A trained model with its tokenizer and answers. It may be shared between threads; no call changes it.
+/// A trained model with its tokenizer and answers. Threads may share it; no call changes it.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) path: PathBuf,
@@ -28,33 +28,33 @@ pub struct Model {
     pub(crate) device: Device,
 }
 
-/// Images in the fusion's space: encoded once, asked about as often as one likes.
+/// Images encoded for the fusion, for any number of questions and texts.
 #[derive(Clone, Debug)]
 pub struct EncodedImages {
-    /// `[n, 1+N, D]`; of Swin, `[n, N, D]`.
+    /// `[n, 1+N, D]`; for Swin, `[n, N, D]`.
     pub(crate) tokens: Tensor<3>,
 }
 
 impl EncodedImages {
-    /// How many images these are.
+    /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tokens.dims()[0]
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The tokens: projected, with the image's modality embedding, `[n, 1+N, D]` (of Swin, `[n, N, D]`).
+    /// The tokens: projected, with the image's modality embedding, `[n, 1+N, D]` (for Swin, `[n, N, D]`).
     #[must_use]
     pub fn tokens(&self) -> Tensor<3> {
         self.tokens.clone()
     }
 
-    /// Images from their tokens, `[n, 1+N, D]`, such as [`tokens`](Self::tokens) gave.
+    /// Images from their tokens, `[n, 1+N, D]`, as [`tokens`](Self::tokens) returns them.
     #[must_use]
     pub fn from_tokens(tokens: Tensor<3>) -> Self {
         Self { tokens }
@@ -74,13 +74,13 @@ impl Model {
         &self.config
     }
 
-    /// The network itself, for what this crate has no words for.
+    /// The network, for computations that this crate does not offer.
     #[must_use]
     pub fn network(&self) -> &M3ae {
         &self.network
     }
 
-    /// What was loaded, resized and left out.
+    /// Which parameters were loaded, resized and left out.
     #[must_use]
     pub fn load_report(&self) -> &LoadReport {
         &self.report
@@ -104,22 +104,22 @@ impl Model {
         self.max_length
     }
 
-    /// Images, and pairs of image and text, per pass.
+    /// Images, and image-text pairs, per pass.
     #[must_use]
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }
 
-    /// Where it computes.
+    /// The device that it computes on.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// An image as the model sees it: shorter side to S, the middle S×S.
+    /// An image as the model sees it: the shorter side is resized to S, then the central S×S pixels are cropped.
     ///
     /// # Errors
-    /// The image has hardly any pixels.
+    /// The image has too few pixels.
     pub fn crop(&self, image: &Image) -> Result<Crop, ModelError> {
         let (width, height) = (image.width(), image.height());
         if width.min(height) < LEAST_SIDE {
@@ -128,8 +128,8 @@ impl Model {
         Ok(self.transform.crop(image))
     }
 
-    /// A text's token ids, between start and end token. What is beyond the longest length is cut, and
-    /// [`truncated`](Encoding::truncated) says so.
+    /// A text's token ids, between start and end token. A text beyond the longest length is cut off, and
+    /// [`truncated`](Encoding::truncated) is set.
     ///
     /// # Errors
     /// The text is empty, or the tokenizer cannot read it.
@@ -148,16 +148,16 @@ impl Model {
         images(&values, self.transform.side(), &self.device)
     }
 
-    /// Encodes images into the fusion's space, a batch at a time.
+    /// Encodes images for the fusion, in batches.
     ///
     /// # Errors
-    /// There is no image, or one has hardly any pixels.
+    /// There is no image, or one has too few pixels.
     pub fn encode_images(&self, images: &[Image]) -> Result<EncodedImages, ModelError> {
         let crops = images.iter().map(|image| self.crop(image)).collect::<Result<Vec<_>, _>>()?;
         self.encode_crops(&crops)
     }
 
-    /// As [`encode_images`](Self::encode_images), of images already cropped by [`crop`](Self::crop).
+    /// As [`encode_images`](Self::encode_images), for images already cropped by [`crop`](Self::crop).
     ///
     /// # Errors
     /// There is no image.
@@ -175,7 +175,7 @@ impl Model {
         Texts::new(texts, self.tokenizer.specials().pad, &self.device)
     }
 
-    /// What the fusion reads of texts, and of the images `rows` of `images`: a pair for each place.
+    /// The input of the fusion: text number i with image `rows[i]`.
     pub(crate) fn fusion_input(
         &self,
         images: &EncodedImages,
@@ -190,7 +190,7 @@ impl Model {
         Ok(FusionInput { text, image: images.rows(rows, &self.device) })
     }
 
-    /// Runs `pass` over the pairs in batches, and joins what it gives: `[B, C]` for each batch, a row per pair in the end.
+    /// Applies `pass` to the pooled features of the pairs, in batches: `[B, 2D]` -> `[B, C]`. Returns a row per pair.
     pub(crate) fn in_batches(
         &self,
         images: &EncodedImages,
@@ -210,7 +210,7 @@ impl Model {
 }
 
 impl EncodedImages {
-    /// The images `rows`, `[B, 1+N, D]`.
+    /// The images with the indices `rows`, `[B, 1+N, D]`.
     pub(crate) fn rows(&self, rows: &[usize], device: &Device) -> Tensor<3> {
         let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         self.tokens.clone().select(0, Tensor::from_data(rows.as_slice(), device))

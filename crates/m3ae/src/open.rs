@@ -1,4 +1,4 @@
-//! From files to a model that can be asked.
+//! Opening a model: from files to a [`Model`].
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,15 @@ use m3ae_weights::{
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// Longest text, in tokens, where neither the caller nor the model says: pre-training's.
+/// Longest text in tokens if neither the caller nor the model gives one: the length used in pre-training.
 const MAX_LENGTH: usize = 64;
-/// Pairs per fusion pass, where the caller does not say: at base size and 384 pixels about 1 GB of activations.
+/// Pairs per fusion pass by default: about 1 GB of activations at base size and 384 pixels.
 const BATCH_SIZE: usize = 16;
 
 impl Model {
-    /// Opens a model: a model folder, the folder of a run or one of its checkpoints, the reference's Lightning `.ckpt`, or
-    /// `owner/name` in the Hugging Face cache. Weights are loaded strictly: a missing or unexpected tensor is an error.
+    /// Opens a model: a model folder, the folder of a run or one of its checkpoints, the reference's Lightning `.ckpt`,
+    /// or `owner/name` in the Hugging Face cache. Weights are loaded strictly: a missing or unexpected tensor is an
+    /// error.
     ///
     /// A `.ckpt` has no tokenizer and no names for its answers: give them with [`OpenOptions`].
     ///
@@ -31,7 +32,7 @@ impl Model {
     }
 }
 
-/// What a model's files do not say, or say otherwise. See [`Model::open`].
+/// Settings that a model's files lack, or that replace the files' own. See [`Model::open`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {
     tokenizer: Option<PathBuf>,
@@ -42,20 +43,20 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// As the files say.
+    /// No settings: everything comes from the files.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The tokenizer's file or folder. Our model folders have their own; the reference's checkpoints do not.
+    /// The tokenizer's file or folder. Model folders contain one; the reference's checkpoints do not.
     #[must_use]
     pub fn tokenizer(mut self, path: Option<PathBuf>) -> Self {
         self.tokenizer = path;
         self
     }
 
-    /// The answers of the question-answering head, in the order of its classes. Our model folders have their own; the
+    /// The answers of the question-answering head, in the order of its classes. Model folders contain them; the
     /// reference's checkpoints do not.
     #[must_use]
     pub fn answers(mut self, answers: Option<Vec<String>>) -> Self {
@@ -63,22 +64,23 @@ impl OpenOptions {
         self
     }
 
-    /// Longest text in tokens, start and end included: what is longer loses its end. By default what the model was trained with.
+    /// Longest text in tokens, start and end included; longer texts are truncated. By default the length that the model
+    /// was trained with.
     #[must_use]
     pub fn max_length(mut self, tokens: Option<usize>) -> Self {
         self.max_length = tokens;
         self
     }
 
-    /// Image side S in pixels, with CLIP's position table resized to it, or Swin's windows and their bias tables. By default what
-    /// the model was trained with.
+    /// Image side S in pixels. CLIP's position table is resized to it, or Swin's windows and their bias tables are. By
+    /// default the size that the model was trained with.
     #[must_use]
     pub fn image_size(mut self, side: Option<usize>) -> Self {
         self.image_size = side;
         self
     }
 
-    /// Images, and image-text pairs, per pass; 16 by default. Changes no result but by rounding.
+    /// Images, and image-text pairs, per pass; 16 by default. Results change by rounding only.
     #[must_use]
     pub fn batch_size(mut self, size: Option<usize>) -> Self {
         self.batch_size = size;
@@ -108,7 +110,7 @@ impl OpenOptions {
         if let Some(side) = self.image_size {
             config.vision = config.vision.at(side);
         }
-        // Random weights that are about to be replaced need not be drawn for gradients.
+        // Inference needs no gradients.
         let device = device.clone().inner();
         let mut network = config.init(&device)?;
         let report = load(&mut network, &checkpoint)?;
@@ -150,7 +152,8 @@ impl OpenOptions {
     }
 }
 
-/// The tokenizer that was named, or lies beside the weights, or in the folder there that the reference's settings name.
+/// The tokenizer: the named one, or the one beside the weights, or the one in the folder beside them that the
+/// reference's settings name.
 fn tokenizer(
     named: Option<&Path>,
     model: &Path,

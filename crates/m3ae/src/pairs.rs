@@ -1,11 +1,11 @@
-//! Scores of many images with many texts: every image and text encoded once, the fusion alone for each pair.
+//! Scores of many images with many texts: each image and text is encoded once, and only the fusion runs for each pair.
 
 use m3ae_model::{FusionInput, FusionRequest, FusionText};
 
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
 
-/// Texts in the fusion's space, in blocks of similar length.
+/// Texts encoded for the fusion, in blocks of similar length.
 #[derive(Clone, Debug)]
 pub struct EncodedTexts {
     blocks: Vec<Block>,
@@ -14,19 +14,19 @@ pub struct EncodedTexts {
 
 #[derive(Clone, Debug)]
 struct Block {
-    /// Which texts these are.
+    /// The texts' indices.
     numbers: Vec<usize>,
     text: FusionText,
 }
 
 impl EncodedTexts {
-    /// How many texts these are.
+    /// Number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
@@ -34,7 +34,7 @@ impl EncodedTexts {
 }
 
 impl Model {
-    /// Encodes texts into the fusion's space, a batch at a time, those of similar length together.
+    /// Encodes texts for the fusion in batches of similar length.
     ///
     /// # Errors
     /// A text is empty.
@@ -49,7 +49,8 @@ impl Model {
         Ok(EncodedTexts { blocks: order.chunks(self.batch_size).map(block).collect(), count: texts.len() })
     }
 
-    /// The score of one image with every text, in the texts' order; as [`match_scores`](Self::match_scores) gives it.
+    /// The score of one image with every text, in the texts' order. Equals the score of
+    /// [`match_scores`](Self::match_scores).
     ///
     /// # Errors
     /// The model has neither a retrieval nor a matching head, there is no such image, or a score is not finite.

@@ -1,4 +1,4 @@
-//! What the model makes of what it does not see: removed patches and masked words.
+//! Predictions of what the model does not see: removed patches and masked words.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
@@ -11,7 +11,7 @@ use m3ae_random::{Key, Stream};
 use crate::error::ModelError;
 use crate::model::{EncodedImages, Model, read_rows};
 
-/// A word that the model puts in a masked place.
+/// A word that the model predicts for a masked place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filling {
     /// The token, as text.
@@ -21,11 +21,13 @@ pub struct Filling {
 }
 
 impl Model {
-    /// Removes a random share of an image's patches and draws three pictures: the image, what remains, and what the model predicts
-    /// in the removed places, with `caption` read beside it (an empty one says nothing). The same seed removes the same patches.
+    /// Removes a random share of an image's patches and draws three pictures: the image, the remaining patches, and the
+    /// image with the model's predictions in the removed places. The model also reads `caption`, which may be empty.
+    /// The same seed removes the same patches.
     ///
     /// # Errors
-    /// The model has no head for it, `ratio` is outside `[0, 1)` or removes everything, or the image has hardly any pixels.
+    /// The model has no head for it, `ratio` is outside `[0, 1)` or removes everything, or the image has too few
+    /// pixels.
     pub fn reconstruct(&self, image: &Image, caption: &str, ratio: f64, seed: u64) -> Result<RgbImage, ModelError> {
         let head = self.network.mim_head.as_ref().ok_or_else(|| self.missing("masked-image", PRETRAINED))?;
         let key = Key { seed, epoch: 0, sample: "reconstruct", stream: Stream::PatchNoise };
@@ -42,8 +44,8 @@ impl Model {
         Ok(side_by_side(&reconstruction.into_values()?, self.config.vision.image_size()))
     }
 
-    /// Fills the masked places of a text about an image: for each, the `k` most probable tokens, best first. A place is masked by
-    /// the tokenizer's own mask token, [`mask_token`](Self::mask_token).
+    /// Fills the masked places of a text about an image: for each, the `k` most probable tokens, best first. A place is
+    /// masked by the tokenizer's own mask token, [`mask_token`](Self::mask_token).
     ///
     /// # Errors
     /// The model has no head for it, the text has no mask, there is no such image, or a score is not finite.
@@ -85,5 +87,5 @@ impl Model {
     }
 }
 
-/// What has the heads for it.
+/// Which models have these heads.
 const PRETRAINED: &str = "a pre-trained model has one, a fine-tuned one does not";

@@ -1,4 +1,5 @@
-//! CLIP's names of its vision transformer: OpenAI's, which are ours too, and Hugging Face's (docs/spec.md, section 1.1).
+//! CLIP's names of its vision transformer: OpenAI's, which are ours too, and Hugging Face's (docs/spec.md, section
+//! 1.1).
 
 /// Start of the vision blocks' names, OpenAI's and ours.
 const BLOCKS: &str = "visual.transformer.resblocks.";
@@ -33,7 +34,8 @@ const INSIDE: [(&str, &str, &str); 5] = [
     ("mlp.fc2", "mlp.c_proj", "as above"),
 ];
 
-/// The three modules that Hugging Face has for OpenAI's packed `attn.in_proj_weight` and `attn.in_proj_bias`, in its order.
+/// The three modules that Hugging Face has for OpenAI's packed `attn.in_proj_weight` and `attn.in_proj_bias`, in its
+/// order.
 const PACKED: [&str; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
 
 pub(crate) const LAST_BLOCK: &str = "CLIP's last vision block, which M3AE does not use";

@@ -1,8 +1,8 @@
 //! The reference's names of all parameters, and the paths in our module tree.
 //!
-//! Our fields already carry the reference's names; only what Rust cannot spell, or what the reference spells as an index
-//! into a sequence, differs. Each row replaces a piece of the path, and no row's output contains another row's input, so
-//! the table reads in both directions.
+//! Our fields already carry the reference's names; only what Rust cannot spell, or what the reference spells as an
+//! index into a sequence, differs. Each row replaces a piece of the path, and no row's output contains another row's
+//! input, so the table reads in both directions.
 
 use super::swin;
 

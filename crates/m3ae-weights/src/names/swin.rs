@@ -1,8 +1,9 @@
 //! timm's names of Swin's tensors, and ours (docs/spec.md, section 1.2).
 //!
-//! Ours are those of timm before 2023 and of Microsoft's release (and so the reference's, under `vision_encoder.`). Newer timm
-//! differs in one thing: patch merging moved from the end of a stage to the start of the next, so that what was
-//! `layers.0.downsample` became `layers.1.downsample`. A single name cannot tell which is meant; the whole list can.
+//! Ours are those of timm before 2023 and of Microsoft's release (and so the reference's, under `vision_encoder.`).
+//! Newer timm differs in one thing: patch merging moved from the end of a stage to the start of the next, so that what
+//! was `layers.0.downsample` became `layers.1.downsample`. A single name cannot tell which is meant; the whole list
+//! can.
 
 /// The parameters of the encoder, `*` standing for an index.
 const PARAMETERS: [&str; 22] = [
@@ -64,8 +65,8 @@ impl Merging {
     }
 }
 
-/// The path in our encoder (layer norms as `weight`/`bias`) of timm's parameter `name`; `None` if it is no parameter of a
-/// Swin encoder: then it is [`ignorable`] or does not belong there.
+/// The path in our encoder (layer norms as `weight`/`bias`) of timm's parameter `name`; `None` if it is no parameter of
+/// a Swin encoder: then it is [`ignorable`] or does not belong there.
 pub(crate) fn from_timm(name: &str, merging: Merging) -> Option<String> {
     PARAMETERS.iter().find(|pattern| matches(pattern, name))?;
     match merging {

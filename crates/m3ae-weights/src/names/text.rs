@@ -1,4 +1,5 @@
-//! Hugging Face's names of RoBERTa and BERT, which are ours but for prefixes and old layer norms (docs/spec.md, section 1.3).
+//! Hugging Face's names of RoBERTa and BERT, which are ours but for prefixes and old layer norms (docs/spec.md, section
+//! 1.3).
 
 use crate::checkpoint::Checkpoint;
 
@@ -17,8 +18,8 @@ const UNUSED: [(&str, &str); 5] = [
     ("embeddings.token_type_ids", "a constant buffer of zeros of older transformers releases"),
 ];
 
-/// The prefix of a file's names, the dot included: none if the encoder was saved by itself, `roberta.` or `bert.` if it was
-/// saved with a language-modelling head. `None` if the file holds no text encoder.
+/// The prefix of a file's names, the dot included: none if the encoder was saved by itself, `roberta.` or `bert.` if it
+/// was saved with a language-modelling head. `None` if the file holds no text encoder.
 pub(crate) fn prefix(checkpoint: &Checkpoint) -> Option<&'static str> {
     ["", "roberta.", "bert."]
         .into_iter()

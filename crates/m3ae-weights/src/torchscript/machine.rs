@@ -1,7 +1,7 @@
 //! The smallest pickle machine that reads a TorchScript archive's `data.pkl`: it makes plain values, and calls nothing.
 //!
-//! A pickle is a program for a stack machine. Ours knows the opcodes that PyTorch's own TorchScript writer emits and the
-//! names on a short list ([`Global::find`]); anything else, `os.system` included, ends the reading with an error.
+//! A pickle is a program for a stack machine. Ours knows the opcodes that PyTorch's own TorchScript writer emits and
+//! the names on a short list ([`Global::find`]); anything else, `os.system` included, ends the reading with an error.
 //! Every value costs at least one byte of pickle, whose size is limited ([`super::MAX_PICKLE`]).
 
 use std::collections::HashMap;
@@ -11,7 +11,14 @@ use super::pickle::{Global, Id, Pickle, PickleError, Result, Value, View};
 /// Most axes of a tensor.
 const MAX_RANK: usize = 8;
 
-pub(super) struct Machine<'a> {
+impl<'a> Pickle<'a> {
+    /// Reads a whole pickle.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self> {
+        Machine::new(bytes).run()
+    }
+}
+
+struct Machine<'a> {
     /// What is still to be read.
     bytes: &'a [u8],
     values: Vec<Value<'a>>,
@@ -22,11 +29,11 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
     }
 
-    pub(super) fn run(mut self) -> Result<Pickle<'a>> {
+    fn run(mut self) -> Result<Pickle<'a>> {
         loop {
             match self.byte()? {
                 b'.' => return Ok(Pickle { root: self.pop()?, values: self.values }),

@@ -1,4 +1,4 @@
-//! What a TorchScript archive's `data.pkl` may hold, and the short list of names it may mention.
+//! The values that a TorchScript archive's `data.pkl` may hold, and the short list of names that it may mention.
 //!
 //! Values live in one arena and refer to each other by index, so a value that is used twice is never copied, cycles are
 //! harmless, and nothing recurses.
@@ -6,7 +6,6 @@
 use burn::tensor::{BoolStore, DType};
 use thiserror::Error;
 
-use super::machine::Machine;
 use crate::stored::elements;
 
 /// What is wrong with a pickle.
@@ -125,11 +124,6 @@ pub(crate) struct Pickle<'a> {
 impl<'a> Pickle<'a> {
     pub(crate) fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id.0]
-    }
-
-    /// Reads a whole pickle.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self> {
-        Machine::new(bytes).run()
     }
 }
 
