@@ -1,5 +1,6 @@
-//! The layers that training spends its time in, forward and backward: this crate's operators on Flex (kernels) beside the same formulas in
-//! Burn's operations. The size is that of the vision encoder's tokens in pre-training, `[4, 325, 768]`. With the build that the tests have:
+//! The layers that training spends its time in, forward and backward: this crate's operators on Flex (kernels) beside
+//! the same formulas in Burn's operations. The size is that of the vision encoder's tokens in pre-training,
+//! `[4, 325, 768]`. With the build that the tests have:
 //!
 //! ```text
 //! cargo bench --profile dev --bench layers

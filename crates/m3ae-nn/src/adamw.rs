@@ -69,8 +69,8 @@ pub(crate) fn composed(state: AdamState, gradient: Tensor<1>, step: &AdamWStep) 
 
 /// The sum of the squares of each tensor, without gradients.
 ///
-/// On other backends than Flex the sums are computed in float32 on the device and read from it together: one synchronisation for all
-/// tensors, which therefore have to be on one device.
+/// On other backends than Flex the sums are computed in float32 on the device and read from it together: one
+/// synchronisation for all tensors, which therefore have to be on one device.
 #[must_use]
 pub fn square_sums(tensors: &[Tensor<1>]) -> Vec<f64> {
     #[cfg(feature = "flex")]

@@ -37,19 +37,21 @@ pub struct AttentionWeights {
     pub output: LinearWeights,
 }
 
-/// What an attention reads beside its tokens, and what it gives. The default: tokens read each other, all of them, without dropout.
+/// What an attention reads beside its tokens, and what it gives. The default: tokens read each other, all of them,
+/// without dropout.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionOptions {
     /// The tokens that give keys and values, `[B, Lk, D]`; `None`: `x` itself.
     pub context: Option<Tensor<3>>,
-    /// Added to the scores, `[B, 1, 1, Lk]` or another shape that expands to `[B, heads, Lq, Lk]`. A constant: no gradient flows into
-    /// it.
+    /// Added to the scores, `[B, 1, 1, Lk]` or another shape that expands to `[B, heads, Lq, Lk]`. A constant: no
+    /// gradient flows into it.
     pub bias: Option<Tensor<4>>,
     /// Added to the output, `[B, Lq, D]`.
     pub residual: Option<Tensor<3>>,
     /// Probability with which an attention weight is dropped, from 0 to below 1; 0 at inference.
     pub dropout: f64,
-    /// Whether to give the attention weights. This takes the memory of all of them, and the composed operations on every backend.
+    /// Whether to give the attention weights. This takes the memory of all of them, and the composed operations on
+    /// every backend.
     pub need_weights: bool,
     /// Of the matrix products.
     pub precision: Precision,
@@ -64,7 +66,8 @@ pub struct AttentionOutput {
     pub weights: Option<Tensor<4>>,
 }
 
-/// Multi-head attention with its projections: `output(softmax(q·kᵀ / √d + bias) · v) (+ residual)`, `[B, Lq, D]` -> `[B, Lq, D]`.
+/// Multi-head attention with its projections: `output(softmax(q·kᵀ / √d + bias) · v) (+ residual)`, `[B, Lq, D]` ->
+/// `[B, Lq, D]`.
 ///
 /// Dropout draws come from the backend's generator, which [`Device::seed`] seeds.
 ///
@@ -184,8 +187,8 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     x.swap_dims(1, 2).reshape([batch, length, heads * width])
 }
 
-/// `softmax(q·kᵀ / √d + bias) · v` with dropout on the weights: the attended values, `[B, heads, Lq, d]`, and the weights before
-/// dropout, `[B, heads, Lq, Lk]`. Composed of Burn's operations on every backend.
+/// `softmax(q·kᵀ / √d + bias) · v` with dropout on the weights: the attended values, `[B, heads, Lq, d]`, and the
+/// weights before dropout, `[B, heads, Lq, Lk]`. Composed of Burn's operations on every backend.
 ///
 /// # Panics
 /// The shapes do not fit each other, or `probability`, with which a weight is dropped, is not from 0 to below 1.

@@ -1,5 +1,5 @@
-//! From tensors to the kernels, where all of them are on Flex and in float32. Each function gives `None` where they are not, or where
-//! there is no kernel for what was asked.
+//! From tensors to the kernels, where all of them are on Flex and in float32. Each function gives `None` where they are
+//! not, or where there is no kernel for what was asked.
 
 mod kernels;
 mod node;
@@ -55,8 +55,8 @@ fn seeded_dropout(probability: f64, device: &Device) -> Dropout {
     Dropout::new(probability, seed)
 }
 
-/// There is a kernel for packed projections of `x` alone, for separate ones with a context or without, all with biases, and for a
-/// score bias of `[B, 1, 1, Lk]`. `x` has at least one value.
+/// There is a kernel for packed projections of `x` alone, for separate ones with a context or without, all with biases,
+/// and for a score bias of `[B, 1, 1, Lk]`. `x` has at least one value.
 pub(crate) fn attention(x: &Tensor<3>, weights: &AttentionWeights, options: &AttentionOptions) -> Option<Tensor<3>> {
     let AttentionOptions { context, bias, residual, dropout, .. } = options;
     let mut inputs = vec![input(x)?];

@@ -1,12 +1,12 @@
-//! Transformer operators as functions of Burn tensors: attention with its projections, feed-forward, layer norm, linear layers, matrix
-//! products of a given precision, and AdamW.
+//! Transformer operators as functions of Burn tensors: attention with its projections, feed-forward, layer norm, linear
+//! layers, matrix products of a given precision, and AdamW.
 //!
 //! Every operator answers on every backend. Inside, it chooses between two implementations that agree up to rounding:
 //!
-//! - **kernels** of this crate, on Burn's Flex backend in float32 (feature `flex`). A layer is one node of the autodiff graph with a
-//!   backward pass of its own: one pass over memory on all processors where a composition makes many, and what is cheap to compute is
-//!   computed again in the backward pass instead of being kept.
-//! - **composed** operations of Burn, everywhere else: other backends, other dtypes, products in bfloat16.
+//! - **kernels** of this crate, on Burn's Flex backend in float32 (feature `flex`). A layer is one node of the autodiff
+//!   graph with its own backward pass. It passes over memory once, on all processors, and recomputes cheap activations
+//!   in the backward pass.
+//! - **composed** operations of Burn everywhere else: on other backends, in other dtypes, for products in bfloat16.
 //!
 //! ```
 //! use burn::prelude::*;
@@ -26,11 +26,13 @@
 //! assert_eq!(y.dims(), [2, 5, 8]);
 //! ```
 //!
-//! Shapes that do not fit each other are programming errors: each operator panics with its name and both shapes before it computes.
+//! Shapes that do not fit each other are programming errors: each operator panics with its name and both shapes before
+//! it computes.
 //!
 //! # Which Burn feature to choose
-//! This crate turns on no backend. Choose one in your own `Cargo.toml`: `burn = { version = "=0.22.1", features = ["flex"] }` for the CPU
-//! (and `m3ae-nn`'s feature `flex` for the kernels), `wgpu` or `cuda` for a GPU.
+//! This crate turns on no backend. Choose one in your own `Cargo.toml`:
+//! `burn = { version = "=0.22.1", features = ["flex"] }` for the CPU (and `m3ae-nn`'s feature `flex` for the kernels),
+//! `wgpu` or `cuda` for a GPU.
 
 mod adamw;
 mod attention;

@@ -48,10 +48,11 @@ pub(crate) fn composed<const D: usize>(x: Tensor<D>, NormWeights { gamma, beta, 
     burn::tensor::module::layer_norm(x, gamma, Some(beta), epsilon)
 }
 
-/// The layer norm of `residual + dropout(x)`, which ends every sub-layer of a post-norm transformer: both `[B, L, D]` -> `[B, L, D]`.
+/// The layer norm of `residual + dropout(x)`, which ends every sub-layer of a post-norm transformer: both `[B, L, D]`
+/// -> `[B, L, D]`.
 ///
-/// `probability` is the share of `x` to drop, from 0 to below 1; pass 0 at inference. The draws come from the backend's generator, which
-/// [`Device::seed`] seeds.
+/// `probability` is the share of `x` to drop, from 0 to below 1; pass 0 at inference. The draws come from the backend's
+/// generator, which [`Device::seed`] seeds.
 ///
 /// # Panics
 /// The shapes do not fit each other, or `probability` is out of its range.

@@ -1,4 +1,5 @@
-//! The precision of matrix products. Everything else is float32: weights, softmax, norms, activations, residuals, reductions.
+//! The precision of matrix products. Everything else is float32: weights, softmax, norms, activations, residuals,
+//! reductions.
 
 use burn::prelude::*;
 use burn::tensor::DType;
@@ -11,12 +12,13 @@ pub enum Precision {
     /// float32.
     #[default]
     F32,
-    /// bfloat16: both factors are rounded to it, and the product is widened to float32 again; in the backward pass as well. Faster
-    /// on devices with matrix units for bfloat16.
+    /// bfloat16: both factors are rounded to it, and the product is widened to float32 again; in the backward pass as
+    /// well. Faster on devices with matrix units for bfloat16.
     Bf16,
 }
 
-/// The matrix product `a · b` over the last two dimensions: `[.., M, K]` · `[.., K, N]` -> `[.., M, N]`. Other dimensions broadcast.
+/// The matrix product `a · b` over the last two dimensions: `[.., M, K]` · `[.., K, N]` -> `[.., M, N]`. Other
+/// dimensions broadcast.
 ///
 /// # Panics
 /// The columns of `a` are not the rows of `b`, or the other dimensions do not broadcast.

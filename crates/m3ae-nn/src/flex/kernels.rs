@@ -1,7 +1,7 @@
 //! Layers on slices of float32, forward and backward, on all processors.
 //!
-//! Work is cut into pieces whose size does not depend on the number of threads, and sums run over the pieces in order: any number of
-//! threads gives the same bits. (Products round differently on processors with vectors of another width.)
+//! Work is cut into pieces whose size does not depend on the number of threads, and sums run over the pieces in order:
+//! any number of threads gives the same bits. (Products round differently on processors with vectors of another width.)
 
 mod adamw;
 pub(crate) mod attention;
@@ -20,9 +20,9 @@ pub(crate) use dropout::Dropout;
 pub(crate) use matrix::{Mat, MatMut, Output, product, product_here, products};
 pub(crate) use vector::{exp, largest, sum, sum_pairs, vectorized};
 
-/// Rows that one task takes: enough to be worth handing out, few enough to share evenly.
+/// Rows that one task takes: enough to outweigh the cost of a task, few enough to balance the load.
 const ROWS: usize = 16;
-/// Below this many values one thread is faster than handing out tasks.
+/// Below this many values one thread is faster than several tasks.
 const PARALLEL: usize = 16 * 1024;
 
 /// Zeros.
@@ -30,8 +30,9 @@ pub(crate) fn buffer(len: usize) -> Vec<f32> {
     vec![0.0; len]
 }
 
-/// A new buffer of `len` values, of which `f(number, piece)` fills each piece of `size` (the last may be shorter). A piece is zeroed by
-/// the thread that fills it, right before: one thread clearing all of it first would make the others wait.
+/// A new buffer of `len` values: `f(scratch, number, piece)` fills each piece of `size` (the last may be shorter). Each
+/// piece is zeroed by the thread that fills it, right before, so that no thread waits for another to clear the whole
+/// buffer.
 #[allow(unsafe_code)]
 pub(crate) fn pieces<S>(
     len: usize,
@@ -57,7 +58,7 @@ pub(crate) fn pieces<S>(
     out
 }
 
-/// A new buffer of `len` values, of which `f(first row, rows)` fills pieces of rows of `width` values.
+/// A new buffer of `len` values in rows of `width`: `f(first row, rows)` fills each piece of rows.
 pub(crate) fn rows(len: usize, width: usize, f: impl Fn(usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
     pieces(len, ROWS * width, || (), |(), number, rows| f(number * ROWS, rows))
 }
@@ -72,12 +73,12 @@ pub(crate) fn by_rows(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32
     }
 }
 
-/// The rows of `x` (of `width` values) that belong to a piece of `count` values from row `first` on.
+/// The `count` values of `x`, in rows of `width`, from row `first` on.
 pub(crate) fn piece(x: &[f32], width: usize, first: usize, count: usize) -> &[f32] {
     &x[first * width..first * width + count]
 }
 
-/// Adds `bias` to every row of `out`, and the row of `residual` where there is one.
+/// Adds `bias` to every row of `out`, and the same row of `residual` if there is one.
 pub(crate) fn add_to_rows(out: &mut [f32], bias: &[f32], residual: Option<&[f32]>) {
     let width = bias.len();
     by_rows(out, width, |first, rows| match residual {
@@ -110,14 +111,15 @@ pub(crate) fn column_sums(x: &[f32], width: usize) -> Vec<f32> {
     })
 }
 
-/// Adds up what `f(first row, values, sums)` leaves in `sums` (of `len`) for each piece of rows, in the order of the pieces.
+/// The sum over all pieces of rows, in their order, of the `len` values that `f(first row, values, sums)` writes into
+/// `sums`.
 pub(crate) fn sums_of_pieces(
     values: usize,
     width: usize,
     len: usize,
     f: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    // Larger pieces than elsewhere: each has sums of its own.
+    // Larger pieces than elsewhere, because each has its own sums.
     let rows = 4 * ROWS;
     let step = rows * width.max(1);
     let one = |i: usize| {
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_sums_add_all_rows_whatever_their_number() {
+    fn column_sums_add_all_rows_of_any_number() {
         for rows in [0, 1, 63, 64, 65, 5000] {
             let x: Vec<f32> = (0..rows * 7).map(|i| (i % 7) as f32).collect();
             let expected: Vec<f32> = (0..7).map(|column| (column * rows) as f32).collect();
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_buffer_is_filled_piece_by_piece_whatever_its_size() {
+    fn a_new_buffer_of_any_size_is_filled_piece_by_piece() {
         for len in [0, 1, 5, 64, PARALLEL + 3] {
             let filled = pieces(
                 len,

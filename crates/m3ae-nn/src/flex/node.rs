@@ -30,7 +30,8 @@ pub(crate) trait Layer: Clone + Send + Sync + std::fmt::Debug + 'static {
     ) -> Vec<Option<FlexTensor>>;
 }
 
-/// Runs a layer where its inputs are: on Flex, or on Flex under autodiff with either strategy. `None` where they are elsewhere.
+/// Runs a layer where its inputs are: on Flex, or on Flex under autodiff with either strategy. `None` where they are
+/// elsewhere.
 pub(crate) fn run<L: Layer>(layer: L, inputs: Vec<DispatchTensor>) -> Option<DispatchTensor> {
     match inputs.first()?.autodiff {
         DispatchAutodiffContext::Disabled => {
@@ -117,8 +118,8 @@ fn contiguous(tensors: Vec<FlexTensor>) -> Vec<FlexTensor> {
 /// A tensor of these values.
 ///
 /// # Panics
-/// The values do not fill the shape. Flex itself does not check that, and its products read through raw pointers as far as the shape
-/// says.
+/// The values do not fill the shape. Flex itself does not check that, and its products read through raw pointers as far
+/// as the shape says.
 pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     assert_eq!(values.len(), shape.num_elements(), "{} values cannot fill the shape {shape:?}", values.len());
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)

@@ -1,5 +1,5 @@
-//! Multi-head attention between its projections. The backward pass computes the probabilities again instead of keeping them: those of
-//! one head fit the cache, those of all heads and layers would be most of a training step's memory.
+//! Multi-head attention between its projections. The backward pass computes the probabilities again instead of keeping
+//! them: those of one head fit the cache, those of all heads and layers would be most of a training step's memory.
 
 use super::{Dropout, Mat, MatMut, Output, buffer, exp, largest, pieces, product_here, sum, sum_pairs, vectorized};
 
@@ -141,7 +141,8 @@ pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> 
 
         inputs.probabilities(shape, sample, head, probabilities);
         product_here(MatMut::dense(score_gradients, shape.keys), Output::Set, 1.0, gradient, value.t());
-        // The weights are the probabilities times the dropout mask, so the gradient of the probabilities passes the mask too.
+        // The weights are the probabilities times the dropout mask, so the gradient of the probabilities passes the
+        // mask too.
         inputs.drop_out(shape, sample, head, score_gradients);
         let centre = |probabilities: &[f32], score_gradients: &mut [f32]| {
             let mean = sum_pairs(probabilities, score_gradients, |probability, g| probability * g);
@@ -167,15 +168,16 @@ pub(crate) fn backward(inputs: &Inputs<'_>, shape: &Shape, gradient: &[f32]) -> 
     HeadGradients { heads: Heads { values, piece }, shape: *shape }
 }
 
-/// A piece of values for each head of each sample: `[batch, heads, piece]`, matrices `[length, head width]` after each other.
+/// A piece of values for each head of each sample: `[batch, heads, piece]`, matrices `[length, head width]` after each
+/// other.
 struct Heads {
     values: Vec<f32>,
     piece: usize,
 }
 
 impl Heads {
-    /// The matrices of `length` rows at `offsets` of each piece, all heads of a token in one row, the matrices side by side:
-    /// `[batch · length, offsets · width]`.
+    /// The matrices of `length` rows at `offsets` of each piece, all heads of a token in one row, the matrices side by
+    /// side: `[batch · length, offsets · width]`.
     fn merge(&self, shape: &Shape, length: usize, offsets: &[usize]) -> Vec<f32> {
         let (head_width, stride) = (shape.width / shape.heads, offsets.len() * shape.width);
         let size = length * stride;
@@ -197,8 +199,8 @@ impl Heads {
     }
 }
 
-/// Calls `f(sample, head, scratch, piece)` for each head of each sample, in parallel, and gives the pieces that it fills: `[batch, heads,
-/// piece]`. `scratch` is two matrices `[queries, keys]`; the second is empty if `matrices` is 1.
+/// Calls `f(sample, head, scratch, piece)` for each head of each sample, in parallel, and gives the pieces that it
+/// fills: `[batch, heads, piece]`. `scratch` is two matrices `[queries, keys]`; the second is empty if `matrices` is 1.
 fn each_head(
     piece: usize,
     shape: &Shape,

@@ -1,4 +1,5 @@
-//! Dropout masks as a function of a seed and a position, so that the backward pass draws them again instead of keeping them.
+//! Dropout masks as a function of a seed and a position, so that the backward pass draws them again instead of keeping
+//! them.
 
 /// Which values of a tensor are dropped, and the factor of the others.
 #[derive(Clone, Copy, Debug, PartialEq)]

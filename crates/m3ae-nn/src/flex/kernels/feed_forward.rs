@@ -43,7 +43,8 @@ impl Linear<'_> {
     }
 }
 
-/// Gives the output `[rows, width]` and, for the backward pass, the inner values before the activation, `[rows, inner]`.
+/// Gives the output `[rows, width]` and, for the backward pass, the inner values before the activation,
+/// `[rows, inner]`.
 pub(crate) fn forward(
     x: &[f32],
     first: Linear<'_>,

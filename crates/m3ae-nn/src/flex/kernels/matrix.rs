@@ -23,7 +23,8 @@ pub(crate) struct MatMut<'a> {
     row_stride: usize,
 }
 
-/// Elements from the first to the last of a matrix, both included. Saturates: what does not fit a usize does not fit a slice either.
+/// Elements from the first to the last of a matrix, both included. Saturates: what does not fit a usize does not fit a
+/// slice either.
 fn extent(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
     if rows == 0 || columns == 0 {
         return 0;
@@ -99,7 +100,8 @@ pub(crate) fn product_here(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'
     multiply(out, output, scale, a, b, gemm::Parallelism::None);
 }
 
-/// The products of `a` with each of `right`, side by side: `[a.rows, columns of all]`, in memory that is not cleared first.
+/// The products of `a` with each of `right`, side by side: `[a.rows, columns of all]`, in memory that is not cleared
+/// first.
 #[allow(unsafe_code)]
 pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
     let stride: usize = right.iter().map(|b| b.columns).sum();
@@ -112,8 +114,8 @@ pub(crate) fn products(a: Mat<'_>, right: &[Mat<'_>]) -> Vec<f32> {
     for b in right {
         assert_eq!(a.columns, b.rows, "a product of matrices whose sizes do not fit");
         upright(a, *b, |b| {
-            // SAFETY: `a.rows` rows of `b.columns` values from `column` on, `stride` apart, lie within the capacity of `a.rows · stride`, and
-            // no other product writes there. `Output::Set` does not read them.
+            // SAFETY: `a.rows` rows of `b.columns` values from `column` on, `stride` apart, lie within the capacity of
+            // `a.rows · stride`, and no other product writes there. `Output::Set` does not read them.
             unsafe {
                 raw_multiply(out.as_mut_ptr().add(column), stride, Output::Set, 1.0, a, b, threads(&a, &b));
             }
@@ -130,8 +132,8 @@ const COPIED: usize = 128;
 /// Values of the largest `b` that is: a layer's weights, not a vocabulary's.
 const COPY: usize = 16 << 20;
 
-/// Calls `f` with `b`, or with a copy whose rows are contiguous: gemm would pack a transposed matrix on one thread, while the others
-/// wait.
+/// Calls `f` with `b`, or with a copy whose rows are contiguous: gemm would pack a transposed matrix on one thread,
+/// while the others wait.
 fn upright(a: Mat<'_>, b: Mat<'_>, f: impl FnOnce(Mat<'_>)) {
     let len = b.rows * b.columns;
     if b.row_stride != 1 || b.column_stride == 1 || a.rows < COPIED || len > COPY {
@@ -148,7 +150,8 @@ fn upright(a: Mat<'_>, b: Mat<'_>, f: impl FnOnce(Mat<'_>)) {
 }
 
 thread_local! {
-    /// Kept for the life of the thread, because a layer's weights are copied in every step: at most `COPY` values, 64 MiB.
+    /// Kept for the life of the thread, because a layer's weights are copied in every step: at most `COPY` values, 64
+    /// MiB.
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
@@ -179,13 +182,14 @@ fn multiply(out: MatMut<'_>, output: Output, scale: f32, a: Mat<'_>, b: Mat<'_>,
         (a.rows, b.columns, b.rows),
         "a product of matrices whose sizes do not fit"
     );
-    // SAFETY: a `MatMut` lies within its slice (checked when it was made), borrows it exclusively, and its rows do not overlap.
+    // SAFETY: a `MatMut` lies within its slice (checked when it was made), borrows it exclusively, and its rows do not
+    // overlap.
     unsafe { raw_multiply(out.data.as_mut_ptr(), out.row_stride, output, scale, a, b, threads) }
 }
 
 /// # Safety
-/// `out` points to `a.rows` rows of `b.columns` values, `row_stride` apart and not overlapping, that may be written, and read as well with
-/// [`Output::Add`]. `a.columns` is `b.rows`.
+/// `out` points to `a.rows` rows of `b.columns` values, `row_stride` apart and not overlapping, that may be written,
+/// and read as well with [`Output::Add`]. `a.columns` is `b.rows`.
 #[allow(unsafe_code)]
 unsafe fn raw_multiply(
     out: *mut f32,
@@ -196,12 +200,13 @@ unsafe fn raw_multiply(
     b: Mat<'_>,
     threads: gemm::Parallelism,
 ) {
-    // SAFETY: gemm (0.19) documents `dst := alpha × dst + beta × lhs × rhs` for `lhs` `[m, k]` and `rhs` `[k, n]`, each element at row ·
-    // row stride + column · column stride. It reads and writes nothing else. With `read_dst` false it sets alpha to zero, and its
-    // kernels for alpha zero (also the one for k = 0) store to `dst` without reading it, so `dst` may be uninitialised.
-    // Every element of `a` and `b` lies within its slice: `extent` was checked when they were made, and transposing keeps the set of
-    // elements. The stride of a dimension of one element is never used, whatever its value; any other stride is at most the slice's
-    // length, which fits an isize. The caller vouches for `out`.
+    // SAFETY: gemm (0.19) documents `dst := alpha × dst + beta × lhs × rhs` for `lhs` `[m, k]` and `rhs` `[k, n]`, each
+    // element at row · row stride + column · column stride. It reads and writes nothing else. With `read_dst` false it
+    // sets alpha to zero, and its kernels for alpha zero (also the one for k = 0) store to `dst` without reading it, so
+    // `dst` may be uninitialised. Every element of `a` and `b` lies within its slice: `extent` was checked when they
+    // were made, and transposing keeps the set of elements. The stride of a dimension of one element is never used,
+    // whatever its value; any other stride is at most the slice's length, which fits an isize. The caller vouches for
+    // `out`.
     unsafe {
         gemm::gemm(
             a.rows,

@@ -39,7 +39,8 @@ impl Norm<'_> {
         })
     }
 
-    /// Gradients of x, γ and β from the output's. Means and deviations are computed again: that costs less than keeping them.
+    /// Gradients of x, γ and β from the output's. Means and deviations are computed again: that costs less than keeping
+    /// them.
     pub fn backward(&self, x: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let width = self.gamma.len();
         let x_gradient = rows(x.len(), width, |first, rows| {

@@ -79,7 +79,8 @@ fn project(x: &[f32], layers: &[(usize, Linear<'_>)]) -> Vec<f32> {
     out
 }
 
-/// From the gradient of the projections, `[rows, columns]`: gives the gradient of `x`, and puts those of the parameters into their places.
+/// From the gradient of the projections, `[rows, columns]`: gives the gradient of `x`, and puts those of the parameters
+/// into their places.
 fn project_backward(
     x: &[f32],
     layers: &[(usize, Linear<'_>)],
