@@ -262,6 +262,46 @@ mod tests {
     }
 
     #[test]
+    fn the_precision_reaches_encoders_fusion_and_heads_and_stays_with_the_model() {
+        let device = Device::default().autodiff();
+        device.seed(4);
+        let exact = tiny().init(&device).unwrap();
+        assert_eq!(exact.precision(), Precision::F32);
+        let rounded = exact.clone().with_precision(Precision::Bf16);
+        for model in [rounded.clone().fork(&device), rounded.valid(), rounded.clone().map(&mut Same)] {
+            assert_eq!(model.precision(), Precision::Bf16);
+        }
+        let (exact, rounded) = (exact.valid(), rounded.valid());
+        let image = Tensor::<4>::random([2, 3, 32, 32], burn::tensor::Distribution::Default, &device.inner());
+        let texts = || Texts::new(&[[0, 5, 6, 2], [0, 9, 8, 2]], 1, &image.device());
+        let off = |a: Tensor<3>, b: Tensor<3>| {
+            let scale = a.clone().abs().max().into_scalar::<f32>();
+            (a - b).abs().max().into_scalar::<f32>() / scale
+        };
+        let stages = [
+            off(exact.encode_text(texts()), rounded.encode_text(texts())),
+            off(exact.encode_image(image.clone()), rounded.encode_image(image.clone())),
+            {
+                // The same input, so that only the fusion differs.
+                let input = exact.fusion_input(texts(), image.clone());
+                let pooled = |model: &M3ae| model.fuse(input.clone(), FusionRequest::new().pooled(..)).pooled;
+                off(pooled(&exact).unsqueeze(), pooled(&rounded).unsqueeze())
+            },
+            {
+                let pooled = exact.forward_pooled(texts(), image.clone());
+                let logits = |precision| exact.vqa_head.as_ref().unwrap().forward(pooled.clone(), precision);
+                off(logits(Precision::F32).unsqueeze(), logits(Precision::Bf16).unsqueeze())
+            },
+        ];
+        assert!(stages.iter().all(|&off| off > 0.0 && off < 0.05), "{stages:?}");
+    }
+
+    /// Changes nothing.
+    struct Same;
+
+    impl burn::module::ModuleMapper for Same {}
+
+    #[test]
     fn text_padding_changes_nothing() {
         let device = Device::default();
         device.seed(3);
