@@ -1,18 +1,20 @@
 //! Numbers and texts as people and HTML read them.
 
-/// `text` for use between tags and inside quoted attributes. Control characters, which neither HTML nor SVG allows,
-/// become `�`.
+/// `text` with control characters, which neither HTML nor SVG allows, as `�`. It is not escaped.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !"\t\n".contains(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// `text` for use between an SVG's tags and inside quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in shown(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\t' | '\n' => out.push(c),
-            c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

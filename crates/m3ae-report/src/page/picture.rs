@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, Render, html};
 
-use super::table::{Cell, cell_html};
+use super::table::Cell;
 use crate::error::ReportError;
-use crate::format::escape;
+use crate::format::shown;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -37,29 +38,37 @@ impl Png {
         Ok(Self { bytes, description: description.into() })
     }
 
-    fn html(&self) -> String {
-        // The header chunk comes first and begins with width and height: browsers keep the room free.
-        let side = |at: usize| {
-            let bytes = self.bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-            bytes.map(u32::from_be_bytes)
-        };
-        let size = match (side(16), side(20)) {
-            (Some(width), Some(height)) => format!(" width=\"{width}\" height=\"{height}\""),
-            _ => String::new(),
-        };
-        let description = escape(&self.description);
-        format!("<img alt=\"{description}\"{size} src=\"data:image/png;base64,{}\">", STANDARD.encode(&self.bytes))
+    /// Width and height in pixels, from the header chunk, which comes first and begins with them.
+    fn size(&self) -> Option<(u32, u32)> {
+        let side = |at: usize| Some(u32::from_be_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?));
+        Some((side(16)?, side(20)?))
     }
 }
 
-impl GalleryItem {
-    pub(super) fn html(&self) -> String {
-        let pictures: String = self.pictures.iter().map(Png::html).collect();
-        let lines: Vec<String> = self.lines.iter().map(cell_html).collect();
-        format!(
-            "<figure><div class=\"pictures\">{pictures}</div><figcaption>{}</figcaption></figure>\n",
-            lines.join("<br>")
-        )
+impl Render for Png {
+    fn render(&self) -> Markup {
+        // With its size in the page, browsers keep the room free.
+        let (width, height) = self.size().unzip();
+        let source = format!("data:image/png;base64,{}", STANDARD.encode(&self.bytes));
+        html! { img alt=(shown(&self.description)) width=[width] height=[height] src=(source); }
+    }
+}
+
+impl Render for GalleryItem {
+    fn render(&self) -> Markup {
+        html! {
+            figure {
+                div.pictures {
+                    @for picture in &self.pictures { (picture) }
+                }
+                figcaption {
+                    @for (i, line) in self.lines.iter().enumerate() {
+                        @if i > 0 { br; }
+                        (line)
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -80,7 +89,7 @@ mod tests {
         bytes.extend(b"\0\0\0\rIHDR\0\0\0\x05\0\0\x01\0");
         let picture = Png::new(bytes, "a \"b\"").unwrap();
         let item = GalleryItem { pictures: vec![picture], lines: vec!["<line>".into()] };
-        let html = item.html();
+        let html = item.render().into_string();
         // The signature's first six bytes are iVBORw0K in base64.
         assert!(
             html.contains("alt=\"a &quot;b&quot;\" width=\"5\" height=\"256\" src=\"data:image/png;base64,iVBORw0K"),
@@ -88,6 +97,6 @@ mod tests {
         );
         assert!(html.contains("&lt;line&gt;"));
         // A cut header has no size, and is still shown.
-        assert!(!Png::new(SIGNATURE.to_vec(), "x").unwrap().html().contains("width"));
+        assert!(!Png::new(SIGNATURE.to_vec(), "x").unwrap().render().into_string().contains("width"));
     }
 }

@@ -1,6 +1,8 @@
 //! Tables.
 
-use crate::format::escape;
+use maud::{Markup, Render, html};
+
+use crate::format::shown;
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,37 +106,50 @@ impl Table {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+}
 
-    pub(super) fn html(&self) -> String {
-        let class = |align: Align| if align == Align::Right { " class=\"number\"" } else { "" };
-        let mut html = String::from("<div class=\"table\"><table>\n<thead><tr>");
-        for (name, align) in &self.columns {
-            html += &format!("<th scope=\"col\"{}>{}</th>", class(*align), escape(name));
-        }
-        html += "</tr></thead>\n<tbody>\n";
-        for row in &self.rows {
-            html += "<tr>";
-            for (i, (_, align)) in self.columns.iter().enumerate() {
-                html += &format!("<td{}>{}</td>", class(*align), row.get(i).map(cell_html).unwrap_or_default());
+impl Render for Table {
+    fn render(&self) -> Markup {
+        let class = |align: Align| (align == Align::Right).then_some("number");
+        html! {
+            div.table {
+                table {
+                    thead {
+                        tr {
+                            @for (name, align) in &self.columns {
+                                th scope="col" class=[class(*align)] { (shown(name)) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for row in &self.rows {
+                            tr {
+                                @for (i, (_, align)) in self.columns.iter().enumerate() {
+                                    td class=[class(*align)] { @if let Some(cell) = row.get(i) { (cell) } }
+                                }
+                            }
+                        }
+                    }
+                }
             }
-            html += "</tr>\n";
         }
-        html + "</tbody>\n</table></div>\n"
     }
 }
 
-pub(super) fn cell_html(cell: &Cell) -> String {
-    let span = |span: &Span| {
-        let text = escape(&span.text);
-        match span.style {
-            Style::Plain => text,
-            Style::Strong => format!("<strong>{text}</strong>"),
-            Style::Faint => format!("<span class=\"faint\">{text}</span>"),
-            Style::Good => format!("<span class=\"good\">{text}</span>"),
-            Style::Bad => format!("<span class=\"bad\">{text}</span>"),
+impl Render for Cell {
+    fn render(&self) -> Markup {
+        html! {
+            @for Span { text, style } in &self.spans {
+                @match style {
+                    Style::Plain => { (shown(text)) },
+                    Style::Strong => strong { (shown(text)) },
+                    Style::Faint => span.faint { (shown(text)) },
+                    Style::Good => span.good { (shown(text)) },
+                    Style::Bad => span.bad { (shown(text)) },
+                }
+            }
         }
-    };
-    cell.spans.iter().map(span).collect()
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +160,7 @@ mod tests {
     fn every_row_has_every_column() {
         let mut table = Table::new([("name", Align::Left), ("<n>", Align::Right)]);
         table.row(["<a>".into()]).row(["b".into(), Cell::strong("2"), "beyond".into()]);
-        let html = table.html();
+        let html = table.render().into_string();
         assert_eq!((html.matches("<td").count(), html.matches("class=\"number\"").count()), (4, 3));
         assert!(html.contains("<td>&lt;a&gt;</td>") && html.contains("<strong>2</strong>") && !html.contains("beyond"));
     }

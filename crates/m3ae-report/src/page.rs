@@ -5,14 +5,16 @@ mod table;
 
 use std::path::Path;
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
 pub use picture::{GalleryItem, Png};
 pub use table::{Align, Cell, Span, Style, Table};
 
 use crate::error::ReportError;
-use crate::format::escape;
+use crate::format::shown;
 use crate::svg::{CHART_CSS, Svg};
 
-const PAGE_CSS: &str = include_str!("page.css");
+const PAGE_CSS: &str = include_str!("page/page.css");
 
 /// A page from this many sections on has a list of them.
 const SECTIONS_TO_LIST: usize = 4;
@@ -30,7 +32,7 @@ pub struct Page {
 #[derive(Clone, Debug, Default)]
 pub struct Section {
     title: String,
-    html: String,
+    parts: Vec<Markup>,
 }
 
 impl Page {
@@ -54,7 +56,7 @@ impl Page {
 
     /// Begins a section; what is added to it comes in that order.
     pub fn section(&mut self, title: impl Into<String>) -> &mut Section {
-        self.sections.push(Section { title: title.into(), html: String::new() });
+        self.sections.push(Section { title: title.into(), parts: Vec::new() });
         let last = self.sections.len() - 1;
         &mut self.sections[last]
     }
@@ -62,33 +64,56 @@ impl Page {
     /// The page as text.
     #[must_use]
     pub fn html(&self) -> String {
-        let title = escape(&self.title);
+        let title = shown(&self.title);
+        // Styles and charts are ours: all that comes from outside is escaped by `html!`.
+        let styles = PreEscaped([PAGE_CSS, CHART_CSS].concat());
         // No address but data: ones can be loaded, whatever a text in the page might contain.
-        let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
-             <title>{title}</title>\n<style>\n{PAGE_CSS}{CHART_CSS}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
-        );
-        for notice in &self.notices {
-            html += &format!("<p class=\"notice\">{}</p>\n", escape(notice));
-        }
-        if !self.summary.is_empty() {
-            let lines: Vec<String> = self.summary.iter().map(|line| escape(line)).collect();
-            html += &format!("<p class=\"summary\">{}</p>\n", lines.join("<br>\n"));
-        }
-        if self.sections.len() >= SECTIONS_TO_LIST {
-            let link = |(i, section): (usize, &Section)| format!("<a href=\"#s{i}\">{}</a>", escape(&section.title));
-            let links: Vec<String> = self.sections.iter().enumerate().map(link).collect();
-            html += &format!("<nav>{}</nav>\n", links.join("\n"));
-        }
-        html += "</header>\n<main>\n";
-        for (i, section) in self.sections.iter().enumerate() {
-            html +=
-                &format!("<section id=\"s{i}\">\n<h2>{}</h2>\n{}</section>\n", escape(&section.title), section.html);
-        }
-        html + "</main>\n</body>\n</html>\n"
+        let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    title { (title) }
+                    style { (styles) }
+                }
+                body {
+                    header {
+                        h1 { (title) }
+                        @for notice in &self.notices {
+                            p.notice { (shown(notice)) }
+                        }
+                        @if !self.summary.is_empty() {
+                            p.summary {
+                                @for (i, line) in self.summary.iter().enumerate() {
+                                    @if i > 0 { br; }
+                                    (shown(line))
+                                }
+                            }
+                        }
+                        @if self.sections.len() >= SECTIONS_TO_LIST {
+                            nav {
+                                @for (i, section) in self.sections.iter().enumerate() {
+                                    a href={ "#s" (i) } { (shown(&section.title)) } " "
+                                }
+                            }
+                        }
+                    }
+                    main {
+                        @for (i, section) in self.sections.iter().enumerate() {
+                            section id={ "s" (i) } {
+                                h2 { (shown(&section.title)) }
+                                @for part in &section.parts { (part) }
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        page.into_string()
     }
 
     /// Writes the page, whole or not at all.
@@ -104,24 +129,23 @@ impl Page {
 impl Section {
     /// Adds a paragraph.
     pub fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
-        self.html += &format!("<p>{}</p>\n", escape(text.as_ref()));
-        self
+        self.add(html! { p { (shown(text.as_ref())) } })
     }
 
     /// Adds charts, side by side where there is room.
     pub fn figures(&mut self, figures: impl IntoIterator<Item = Svg>) -> &mut Self {
-        self.html += "<div class=\"figures\">\n";
-        for figure in figures {
-            self.html += &format!("<figure>{}</figure>\n", figure.element());
-        }
-        self.html += "</div>\n";
-        self
+        self.add(html! {
+            div.figures {
+                @for figure in figures {
+                    figure { (PreEscaped(figure.element())) }
+                }
+            }
+        })
     }
 
     /// Adds a table.
     pub fn table(&mut self, table: &Table) -> &mut Self {
-        self.html += &table.html();
-        self
+        self.add(html! { (table) })
     }
 
     /// Adds pictures with captions, side by side where there is room.
@@ -135,14 +159,20 @@ impl Section {
     }
 
     fn pictures(&mut self, class: &str, items: &[GalleryItem]) -> &mut Self {
-        let items: String = items.iter().map(GalleryItem::html).collect();
-        self.html += &format!("<div class=\"{class}\">\n{items}</div>\n");
-        self
+        self.add(html! {
+            div class=(class) {
+                @for item in items { (item) }
+            }
+        })
     }
 
     /// Adds text that stays as it is, such as a configuration.
     pub fn preformatted(&mut self, text: impl AsRef<str>) -> &mut Self {
-        self.html += &format!("<pre>{}</pre>\n", escape(text.as_ref()));
+        self.add(html! { pre { (shown(text.as_ref())) } })
+    }
+
+    fn add(&mut self, part: Markup) -> &mut Self {
+        self.parts.push(part);
         self
     }
 }
