@@ -12,9 +12,9 @@ mod telemetry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use m3ae_train::{
-    Devices, Observer, Run, RunConfig, RunFolder, Setup, Summary, TrainError, Verified, find_checkpoint, train,
+    CheckpointError, Devices, Observer, Run, RunConfig, RunFolder, RunFolderError, Setup, Summary, TrainError, train,
 };
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
@@ -65,12 +65,15 @@ pub fn perform(config: &RunConfig, backend: Backend, stop: &Stop) -> Result<Opti
 
 fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<Summary> {
     if !args.resume {
-        RunFolder::check_free(config, args.overwrite)?;
+        RunFolder::check_free(config, args.overwrite).map_err(|error| advised(error.into(), config))?;
     }
     let devices = backend.devices(config.train.devices)?;
     let devices = Devices::open(devices, config.train.all_reduce, backend.has_collectives())?;
-    let found = if args.resume { look_for_checkpoint(config)? } else { None };
-    let setup = match &found {
+    // The folder's lock comes first: a live run's checkpoints are not touched.
+    let folder = args.resume.then(|| RunFolder::reopen(config)).transpose()?;
+    let newest = |folder: &RunFolder| folder.newest_checkpoint(&mut |notice| say_error!("{notice}"));
+    let checkpoint = folder.as_ref().map(newest).transpose()?.flatten();
+    let setup = match &checkpoint {
         Some(checkpoint) => Setup::resume(config, checkpoint),
         None => Setup::open(config),
     };
@@ -84,17 +87,18 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
         );
     }
     say!("{}: seed {}, {} steps of {} samples", config.run.name, config.run.seed, setup.steps, samples(config));
-    let run = match (&found, args.resume) {
-        (Some(checkpoint), _) => {
+    let run = match (folder, &checkpoint) {
+        (Some(folder), Some(checkpoint)) => {
             say!("resuming from {}", checkpoint.path.display());
-            Run::resume(config, &setup, &devices, || RunFolder::reopen(config), checkpoint, &args.allow_change)?
+            Run::resume(config, &setup, &devices, folder, checkpoint, &args.allow_change)
         }
-        (None, true) => {
+        (Some(folder), None) => {
             say!("there is no checkpoint in {}: starting from the beginning", config.folder().display());
-            Run::begin(config, &setup, &devices, || RunFolder::reopen(config))?
+            Run::begin(config, &setup, &devices, || Ok(folder))
         }
-        (None, false) => Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite))?,
+        (None, _) => Run::begin(config, &setup, &devices, || RunFolder::create(config, args.overwrite)),
     };
+    let run = run.map_err(|error| advised(error, config))?;
     let folder = run.folder().path().to_owned();
     logging::into_file(&run.folder().file("log.txt"))?;
     environment::write(&run.folder().file("environment.json"), devices.all())?;
@@ -119,35 +123,22 @@ fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-/// The command that makes what is missing.
+/// The error, with the command that helps.
 fn advised(error: TrainError, config: &RunConfig) -> anyhow::Error {
     let advice = match &error {
         TrainError::NotPrepared { set, .. } => {
             let out = config.data.prepared.display();
-            Some(format!("prepare it first: `cargo xtask prepare {set} --raw <folder> --out {out}`"))
+            format!("prepare the set first: `cargo xtask prepare {set} --raw <folder> --out {out}`")
         }
-        _ => None,
+        TrainError::RunFolder(RunFolderError::Exists { .. }) => {
+            "`--resume` continues a run, `--overwrite` removes it, `--set run.name=<name>` begins another".to_owned()
+        }
+        TrainError::Checkpoint(CheckpointError::Changed { .. }) => {
+            "`--allow-change <key>` resumes although that key has changed".to_owned()
+        }
+        _ => return error.into(),
     };
-    match advice {
-        Some(advice) => anyhow!("{error}; {advice}"),
-        None => error.into(),
-    }
-}
-
-/// The newest whole checkpoint of the run, if it has one.
-fn look_for_checkpoint(config: &RunConfig) -> Result<Option<Verified>> {
-    let found = find_checkpoint(&config.folder())?;
-    for (path, problem) in &found.damaged {
-        say_error!("{} is damaged and passed over: {problem}", path.display());
-    }
-    // To start anew silently would hide that something destroys checkpoints.
-    if found.checkpoint.is_none() && !found.damaged.is_empty() {
-        bail!(
-            "none of the checkpoints in {} is whole: restore one, or start anew with --overwrite",
-            config.folder().display()
-        );
-    }
-    Ok(found.checkpoint)
+    anyhow::Error::from(error).context(advice)
 }
 
 /// What each metric is, for people.

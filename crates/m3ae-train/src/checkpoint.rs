@@ -3,21 +3,21 @@
 //! ```text
 //! checkpoints/step-000400/
 //!     config.json, model.safetensors, tokenizer.json, answers.json    a model folder, as `m3ae-weights` writes and opens it
-//!     optimizer.safetensors                                          AdamW's moments: `first.<parameter>`, `second.<parameter>`
-//!     progress.json                                                  where the run stands
-//!     recipe.toml                                                    the resolved recipe
-//!     manifest.json                                                  format, step, identity, length and BLAKE3 of each file, and of all that
+//!     optimizer.safetensors    AdamW's moments: `first.<parameter>`, `second.<parameter>`
+//!     progress.json            where the run stands
+//!     recipe.toml              the resolved recipe
+//!     manifest.json            format, step, identity, length and BLAKE3 of each file, and the BLAKE3 of all that
 //! ```
 //!
 //! A process that is killed while it writes one leaves a temporary folder, which the next start removes.
 
+mod compare;
+mod error;
+mod manager;
 mod progress;
-mod resume;
-mod saver;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
@@ -26,13 +26,13 @@ use m3ae_model::{M3ae, M3aeConfig};
 use m3ae_weights::{Checkpoint, Extras, load, write_folder};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
 use crate::optim::{AdamW, Moments, read_moments, write_moments};
+
+pub use compare::Difference;
+pub(crate) use compare::differences;
+pub use error::CheckpointError;
+pub(crate) use manager::{CheckpointManager, newest_checkpoint};
 pub use progress::{Best, Progress, Window};
-pub(crate) use resume::differences;
-pub use resume::{Difference, Found, find_checkpoint};
-use saver::CHECKPOINTS;
-pub(crate) use saver::Saver;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 2;
@@ -41,7 +41,7 @@ const PROGRESS: &str = "progress.json";
 const RECIPE: &str = "recipe.toml";
 const OPTIMIZER: &str = "optimizer.safetensors";
 
-/// What must be the same when a run goes on.
+/// The parts of a run that must be the same when it is resumed, beside its recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Hash of the tokenizer.
@@ -52,7 +52,7 @@ pub struct Identity {
     pub data: String,
 }
 
-/// What a checkpoint says about itself.
+/// What a checkpoint says about itself: `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the folder's layout.
@@ -63,30 +63,25 @@ pub struct Manifest {
     pub identity: Identity,
     /// Each file's length and hash.
     pub files: BTreeMap<String, FileHash>,
-}
-
-impl Manifest {
-    /// Hash of all it says. Without it a flipped bit in here would pass for other data, or another step.
-    fn hash(&self) -> serde_json::Result<String> {
-        Ok(blake3::hash(&serde_json::to_vec(self)?).to_hex().to_string())
-    }
-}
-
-/// The manifest's file.
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    #[serde(flatten)]
-    manifest: Manifest,
-    /// [`Manifest::hash`]; formats before 2 had none.
-    #[serde(default)]
+    /// Hash of all the above: without it, a flipped bit in here would pass for other data, or another step. Formats before 2 had
+    /// none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     blake3: String,
 }
 
-/// Everything a checkpoint is written from. Tensors are shared with the run, not copied; they are read when written.
+impl Manifest {
+    /// The hash of everything but itself.
+    fn hash(&self) -> serde_json::Result<String> {
+        let rest = Self { blake3: String::new(), ..self.clone() };
+        Ok(blake3::hash(&serde_json::to_vec(&rest)?).to_hex().to_string())
+    }
+}
+
+/// Everything that a checkpoint is written from. Tensors are shared with the run, not copied; they are read when written.
 pub(crate) struct Snapshot {
     pub model: M3ae,
     pub config: M3aeConfig,
-    /// None for the best weights, which nothing goes on from.
+    /// None for the best weights, from which no run is resumed.
     pub moments: Option<BTreeMap<String, Moments>>,
     pub progress: Progress,
     pub recipe: String,
@@ -99,11 +94,11 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Writes the checkpoint at `out`, in the place of one that was written before the run was interrupted.
-    pub(crate) fn write(&self, out: &Path) -> Result<(), TrainError> {
+    pub(crate) fn write(&self, out: &Path) -> Result<(), CheckpointError> {
         replace_folder(out, |folder| self.fill(folder))
     }
 
-    fn fill(&self, folder: &mut NewFolder) -> Result<(), TrainError> {
+    fn fill(&self, folder: &mut NewFolder) -> Result<(), CheckpointError> {
         let extras = Extras {
             tokenizer: Some(self.tokenizer.clone()),
             answers: self.identity.answers.clone(),
@@ -116,81 +111,84 @@ impl Snapshot {
         }
         write_json(folder, PROGRESS, &self.progress)?;
         folder.write(RECIPE, self.recipe.as_bytes())?;
-        let files = folder.hashes().clone();
-        let manifest = Manifest { format: FORMAT, step: self.progress.step, identity: self.identity.clone(), files };
-        let path = folder.path().join(MANIFEST);
-        let blake3 = manifest.hash().map_err(io::Error::from).map_err(TrainError::io(&path))?;
-        write_json(folder, MANIFEST, &Sealed { manifest, blake3 })
+        let mut manifest = Manifest {
+            format: FORMAT,
+            step: self.progress.step,
+            identity: self.identity.clone(),
+            files: folder.hashes().clone(),
+            blake3: String::new(),
+        };
+        manifest.blake3 = manifest.hash().map_err(CheckpointError::json(&folder.path().join(MANIFEST)))?;
+        write_json(folder, MANIFEST, &manifest)
     }
 }
 
-/// A checkpoint whose files are all as they were written.
+fn write_json(folder: &mut NewFolder, name: &str, value: &impl Serialize) -> Result<(), CheckpointError> {
+    let json = serde_json::to_vec_pretty(value).map_err(CheckpointError::json(&folder.path().join(name)))?;
+    Ok(folder.write(name, &json)?)
+}
+
+/// A checkpoint of a run, whose files are all as they were written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verified {
+pub struct RunCheckpoint {
     /// The folder.
     pub path: PathBuf,
     /// Its manifest.
     pub manifest: Manifest,
     /// Where the run stood.
     pub progress: Progress,
-    /// The recipe it was run by.
+    /// The run's resolved recipe, TOML.
     pub recipe: String,
 }
 
-impl Verified {
+impl RunCheckpoint {
     /// Reads a checkpoint and compares every file with the manifest.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence's words.
-    pub fn open(path: &Path) -> Result<Self, String> {
-        let text =
-            |name: &str| fs::read_to_string(path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"));
-        let no_manifest = |error| format!("{MANIFEST} is not one: {error}");
-        let Sealed { manifest, blake3 } = serde_json::from_str(&text(MANIFEST)?).map_err(no_manifest)?;
+    /// [`CheckpointError::Damaged`] if it is not as it was written.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        Self::verify(path).map_err(|problem| CheckpointError::Damaged { path: path.to_owned(), problem })
+    }
+
+    /// As [`open`](Self::open); the error is the problem alone.
+    fn verify(path: &Path) -> Result<Self, String> {
+        let manifest = read_text(path, MANIFEST)?;
+        let no_manifest = |error| format!("{MANIFEST} is not a manifest: {error}");
+        let manifest: Manifest = serde_json::from_str(&manifest).map_err(no_manifest)?;
         if manifest.format != FORMAT {
             return Err(format!("it was written in format {}; this program reads {FORMAT}", manifest.format));
         }
-        if manifest.hash().map_err(no_manifest)? != blake3 {
-            return Err(format!("{MANIFEST} is not what was written"));
+        if manifest.hash().map_err(no_manifest)? != manifest.blake3 {
+            return Err(format!("{MANIFEST} is not as it was written"));
         }
         for (name, entry) in &manifest.files {
             let found = hash_file(&path.join(name)).map_err(|error| error.to_string())?;
             if found != *entry {
-                return Err(format!("{name} is not what was written (length {}, was {})", found.bytes, entry.bytes));
+                return Err(format!("{name} is not as it was written (length {}, was {})", found.bytes, entry.bytes));
             }
         }
-        let progress = serde_json::from_str(&text(PROGRESS)?).map_err(|error| format!("{PROGRESS}: {error}"))?;
-        Ok(Self { path: path.to_owned(), manifest, progress, recipe: text(RECIPE)? })
+        let (progress, recipe) = (read_progress(path)?, read_text(path, RECIPE)?);
+        Ok(Self { path: path.to_owned(), manifest, progress, recipe })
     }
 
     /// Puts the weights into a model of the same configuration, and the moments into an optimiser.
-    pub(crate) fn restore(&self, model: &mut M3ae, optimizer: &mut AdamW, device: &Device) -> Result<(), TrainError> {
+    pub(crate) fn restore(
+        &self,
+        model: &mut M3ae,
+        optimizer: &mut AdamW,
+        device: &Device,
+    ) -> Result<(), CheckpointError> {
         load(model, &Checkpoint::open(&self.path)?)?;
         optimizer.restore(read_moments(&self.path.join(OPTIMIZER), device)?);
         Ok(())
     }
 }
 
-/// The checkpoints of a kind (`step` or `best`) in a folder, newest first.
-pub(crate) fn list(folder: &Path, kind: &str) -> Vec<(usize, PathBuf)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<(usize, PathBuf)> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let step = name.strip_prefix(kind)?.strip_prefix('-')?.parse().ok()?;
-            Some((step, entry.path()))
-        })
-        .collect();
-    found.sort_by(|a, b| b.cmp(a));
-    found
+/// Where the run of the checkpoint at `path` stood. The error says what is wrong.
+fn read_progress(path: &Path) -> Result<Progress, String> {
+    serde_json::from_str(&read_text(path, PROGRESS)?).map_err(|error| format!("{PROGRESS}: {error}"))
 }
 
-/// A checkpoint's path.
-pub(crate) fn path_of(folder: &Path, kind: &str, step: usize) -> PathBuf {
-    folder.join(format!("{kind}-{step:06}"))
-}
-
-fn write_json(folder: &mut NewFolder, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
-    let json = serde_json::to_vec_pretty(value).map_err(io::Error::from);
-    Ok(folder.write(name, &json.map_err(TrainError::io(&folder.path().join(name)))?)?)
+fn read_text(path: &Path, name: &str) -> Result<String, String> {
+    fs::read_to_string(path.join(name)).map_err(|error| format!("{name} cannot be read: {error}"))
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::checkpoint::CheckpointError;
 use crate::recipe::RunConfigError;
+use crate::run::RunFolderError;
 
 /// The model lacks a head that the task needs.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -38,6 +40,12 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
     },
+    /// A checkpoint of the run.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The run's folder.
+    #[error(transparent)]
+    RunFolder(#[from] RunFolderError),
     /// The data set.
     #[error(transparent)]
     Data(#[from] m3ae_data::DataError),
@@ -141,52 +149,6 @@ pub enum TrainError {
         "computing on one of the devices failed because of a defect of this program or its backend: please report it"
     )]
     DevicePanicked,
-    /// The thread that writes checkpoints ended with a panic.
-    #[error("writing a checkpoint failed because of a defect of this program: please report it")]
-    SaverPanicked,
-    /// A checkpoint's recipe.
-    #[error("{path}: its recipe cannot be read: {problem}")]
-    Recipe {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The checkpoint belongs to another recipe or data set.
-    #[error(
-        "{path} was made with another recipe or other data:\n{}\nresume with the former values, or allow each with \
-         `--allow-change <key>`",
-        differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n")
-    )]
-    Changed {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What differs.
-        differences: Vec<crate::checkpoint::Difference>,
-    },
-    /// Another process trains in the run's folder.
-    #[error("{path}: another process is training in this folder; wait for it, or choose another name")]
-    Locked {
-        /// The run folder.
-        path: PathBuf,
-    },
-    /// The best checkpoint is lost.
-    #[error("{path}, the best checkpoint of this run, cannot be used: {problem}")]
-    BestLost {
-        /// Its folder.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The run folder is already there.
-    #[error(
-        "{path} already holds a run; go on with it (`--resume`), choose another name (`--set run.name=...`) or remove it with \
-         everything in it (`--overwrite`)"
-    )]
-    RunExists {
-        /// The run folder.
-        path: PathBuf,
-    },
     /// Fewer samples than one batch.
     #[error("{split} has {samples} usable samples, fewer than train.batch_size = {batch_size}; lower it or add data")]
     TooFewSamples {

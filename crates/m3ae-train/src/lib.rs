@@ -23,8 +23,10 @@ pub mod pretrain;
 mod recipe;
 mod run;
 mod task;
+#[cfg(test)]
+mod testing;
 
-pub use checkpoint::{Best, Difference, Found, Identity, Manifest, Progress, Verified, Window, find_checkpoint};
+pub use checkpoint::{Best, CheckpointError, Difference, Identity, Manifest, Progress, RunCheckpoint, Window};
 pub use error::{MissingHead, TrainError};
 pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
@@ -40,5 +42,5 @@ pub use recipe::{
     ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, Setup, TaskKind, TaskSection, TextSection,
     TrainSection,
 };
-pub use run::{Observer, Run, RunFolder, Start, StepReport, Summary, train};
+pub use run::{Observer, Run, RunFolder, RunFolderError, Start, StepReport, Summary, train};
 pub use task::Task;

@@ -1,10 +1,11 @@
 //! What a step measures, and its means over batches in double precision.
 
 use burn::prelude::*;
+use burn::tensor::TensorReadError;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::error::TrainError;
+use exact::Exact;
 
 /// A number of a batch, still on the device.
 #[derive(Debug, Clone)]
@@ -67,21 +68,21 @@ struct Sum {
 }
 
 impl Sums {
-    /// Adds a batch. Reads from the device once.
+    /// Adds a batch. Reads from the device once. Returns the first loss that is not finite, if there is one.
     ///
     /// # Errors
-    /// The device cannot be read. The inner error is the first loss that is not finite.
-    pub fn add(&mut self, measured: &Measured) -> Result<Result<(), NonFinite>, TrainError> {
+    /// The device cannot be read.
+    pub fn add(&mut self, measured: &Measured) -> Result<Option<NonFinite>, TensorReadError> {
         self.samples += measured.samples as f64;
         if measured.terms.is_empty() {
-            return Ok(Ok(()));
+            return Ok(None);
         }
         let values = measured.terms.iter().map(|term| term.value.clone()).collect();
         let values: Vec<f64> = Tensor::cat(values, 0).try_into_vec_as()?;
-        let mut problem = Ok(());
+        let mut problem = None;
         for (term, value) in measured.terms.iter().zip(values) {
-            if term.mean && !value.is_finite() && problem.is_ok() {
-                problem = Err(NonFinite { name: term.name, value });
+            if term.mean && !value.is_finite() && problem.is_none() {
+                problem = Some(NonFinite { name: term.name, value });
             }
             if term.count == 0.0 {
                 continue; // The mean over nothing says nothing.
@@ -142,7 +143,7 @@ impl Serialize for Metrics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
+            map.serialize_entry(name, &Exact(*value))?;
         }
         map.end()
     }
@@ -160,8 +161,8 @@ impl<'de> Deserialize<'de> for Metrics {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some((name, Exact(value))) = map.next_entry()? {
+                    entries.push((name, value));
                 }
                 Ok(Metrics(entries))
             }
@@ -170,17 +171,63 @@ impl<'de> Deserialize<'de> for Metrics {
     }
 }
 
-/// Numbers in JSON that come back bit for bit: as the hexadecimal digits of their bits.
+/// Numbers in JSON that come back bit for bit: finite ones as JSON numbers, the others as strings, `"NaN"`, `"inf"` and `"-inf"`.
 pub(crate) mod exact {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::ser::Serializer;
+    use serde::{Deserialize, Serialize};
+
+    /// A number that is written this way wherever no field attribute can say so.
+    #[derive(Serialize, Deserialize)]
+    pub(crate) struct Exact(#[serde(with = "super::exact")] pub f64);
 
     pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{:016x}", value.to_bits()))
+        match value.is_finite() {
+            true => serializer.serialize_f64(*value),
+            false => serializer.serialize_str(&value.to_string()),
+        }
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        let digits = String::deserialize(deserializer)?;
-        u64::from_str_radix(&digits, 16).map(f64::from_bits).map_err(D::Error::custom)
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
+                Ok(value)
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+                match text {
+                    "NaN" => Ok(f64::NAN),
+                    "inf" => Ok(f64::INFINITY),
+                    "-inf" => Ok(f64::NEG_INFINITY),
+                    // Earlier versions wrote the hexadecimal digits of the number's bits.
+                    _ if text.len() == 16 => u64::from_str_radix(text, 16).map(f64::from_bits).map_err(E::custom),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            /// `null`, which earlier versions wrote for numbers that are not finite.
+            fn visit_unit<E: Error>(self) -> Result<f64, E> {
+                Ok(f64::NAN)
+            }
+        }
+        deserializer.deserialize_any(Number)
     }
 }
 
@@ -198,9 +245,9 @@ mod tests {
     fn means_weigh_batches_by_what_they_stand_for() {
         let device = Device::default();
         let mut sums = Sums::default();
-        sums.add(&measured(&device, 1.0, 3.0, 4)).unwrap().unwrap();
-        sums.add(&measured(&device, 2.0, 0.0, 2)).unwrap().unwrap();
-        sums.add(&measured(&device, 3.0, 0.0, 0)).unwrap().unwrap();
+        sums.add(&measured(&device, 1.0, 3.0, 4)).unwrap();
+        assert_eq!(sums.add(&measured(&device, 2.0, 0.0, 2)).unwrap(), None);
+        assert_eq!(sums.add(&measured(&device, 3.0, 0.0, 0)).unwrap(), None);
         assert_eq!((sums.means().get("loss"), sums.means().get("accuracy")), (Some(2.0), Some(0.5)));
         assert_eq!((sums.samples(), sums.means().get("other")), (6.0, None));
     }
@@ -208,7 +255,7 @@ mod tests {
     #[test]
     fn a_loss_that_is_no_number_is_named() {
         let device = Device::default();
-        let problem = Sums::default().add(&measured(&device, f32::NAN, 0.0, 1)).unwrap().unwrap_err();
+        let problem = Sums::default().add(&measured(&device, f32::NAN, 0.0, 1)).unwrap().unwrap();
         assert!(problem.name == "loss" && problem.value.is_nan());
     }
 
@@ -216,11 +263,24 @@ mod tests {
     fn sums_come_back_from_json_bit_for_bit() {
         let device = Device::default();
         let mut sums = Sums::default();
-        sums.add(&measured(&device, 0.1, 1.0 / 3.0, 7)).unwrap().unwrap();
+        assert_eq!(sums.add(&measured(&device, 0.1, 1.0 / 3.0, 7)).unwrap(), None);
         let json = serde_json::to_string(&sums).unwrap();
         assert_eq!(serde_json::from_str::<Sums>(&json).unwrap(), sums);
         let metrics = serde_json::to_string(&sums.means()).unwrap();
         assert!(metrics.starts_with(r#"{"loss":0.1"#), "{metrics}");
         assert!(serde_json::from_str::<Metrics>(&metrics).unwrap().get("accuracy").is_some());
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_come_back_from_json() {
+        let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 3.0, 0.1 + 0.2];
+        let metrics = Metrics(values.iter().map(|&value| (value.to_string(), value)).collect());
+        let json = serde_json::to_string(&metrics).unwrap();
+        let read: Metrics = serde_json::from_str(&json).unwrap();
+        let bits = |metrics: &Metrics| metrics.iter().map(|(_, value)| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&read), bits(&metrics), "{json}");
+        // As earlier versions wrote them: null, and the bits in hexadecimal.
+        let read: Metrics = serde_json::from_str(r#"{"a":null,"b":"3fb999999999999a"}"#).unwrap();
+        assert!(read.get("a").unwrap().is_nan() && read.get("b") == Some(0.1));
     }
 }

@@ -204,15 +204,15 @@ impl Path {
 }
 
 /// The model's structure without its values.
-pub(crate) fn hollow(model: &M3ae) -> M3ae {
-    struct Hollow;
-    impl ModuleMapper for Hollow {
+pub(crate) fn placeholder(model: &M3ae) -> M3ae {
+    struct Empty;
+    impl ModuleMapper for Empty {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let (id, tensor, mapper) = param.consume();
             Param::from_mapped_value(id, Tensor::empty([0; D], &tensor.device()), mapper)
         }
     }
-    model.clone().map(&mut Hollow)
+    model.clone().map(&mut Empty)
 }
 
 struct Step<'a> {

@@ -7,10 +7,10 @@
 //!
 //! Burn also has hooks in the backward pass that reduce each gradient as it appears (`Tensor::set_distributed`). They are not used:
 //! they would do so in every backward pass instead of once per step, and a device that stops (a sample that cannot be read, a loss
-//! that is not finite) would leave the others waiting for ever. Here all devices first [agree](meeting) that they have their gradients.
+//! that is not finite) would leave the others waiting for ever. Here all devices first meet at a [barrier], once they have their gradients.
 
+mod barrier;
 mod devices;
-mod meeting;
 mod sum;
 
 use std::thread;
@@ -24,19 +24,22 @@ use m3ae_model::M3ae;
 use crate::error::TrainError;
 use crate::metrics::{NonFinite, Sums};
 use crate::task::Task;
-pub use devices::Devices;
+use barrier::{ParamsWithGrad, barrier};
 use devices::Exchange;
-use meeting::{Touched, meeting};
 
-/// What a step's gradients are made of.
+pub use devices::Devices;
+
+/// The batches of one optimiser step, and how to compute their gradients.
 pub(crate) struct Work<'a> {
     pub task: &'a dyn Task,
     pub batches: &'a [CaptionBatch],
+    /// Optimiser step, from 0: for messages.
+    pub step: usize,
     /// The number of the first batch since the run began.
     pub first: u64,
 }
 
-/// What a device brings.
+/// One device's part of the result.
 struct Share {
     gradients: GradientsParams,
     /// The first loss that is not finite; then the gradients are of no use.
@@ -45,38 +48,41 @@ struct Share {
 }
 
 impl Share {
-    /// The parameters that have a gradient, where the gradients are of use.
-    fn touched(&self, model: &M3ae) -> Option<Touched> {
-        self.problem.is_none().then(|| sum::touched(model, &self.gradients))
+    /// The parameters that have a gradient; `None` where the gradients are of no use.
+    fn params_with_grad(&self, model: &M3ae) -> Option<ParamsWithGrad> {
+        self.problem.is_none().then(|| sum::params_with_grad(model, &self.gradients))
     }
 }
 
 impl Work<'_> {
-    /// The mean gradient over all batches, on the first device; sums of what was measured are added to `sums`.
+    /// The mean gradient over all batches, on the first device. What was measured is added to `sums`.
+    ///
+    /// # Errors
+    /// A batch's step fails, or its loss is not finite.
     pub(crate) fn gradients(
         &self,
         model: &M3ae,
         devices: &Devices,
         sums: &mut Sums,
-    ) -> Result<Result<GradientsParams, NonFinite>, TrainError> {
-        let [first, others @ ..] = devices.all() else { return Err(TrainError::NoDevice) };
+    ) -> Result<GradientsParams, TrainError> {
+        let (first, others) = (devices.first(), devices.others());
         let (count, exchange) = (devices.all().len(), devices.exchange());
-        let (chair, seats) = meeting(others.len());
+        let (leader, followers) = barrier(others.len());
         let shares: Vec<Result<Share, TrainError>> = thread::scope(|scope| {
             let others: Vec<_> = others
                 .iter()
-                .zip(seats)
+                .zip(followers)
                 .zip(1..)
-                .map(|((device, seat), number)| {
+                .map(|((device, follower), number)| {
                     scope.spawn(move || {
                         let replica = model.clone().fork(device);
                         let mut share = self.share(&replica, device, number, count)?;
-                        let touched = share.touched(&replica);
+                        let params = share.params_with_grad(&replica);
                         let gradients = std::mem::take(&mut share.gradients);
                         match exchange {
                             Exchange::Copy => share.gradients = gradients.to_device(first, &replica),
                             Exchange::Collective(reducer) => {
-                                if let Some(all) = seat.agree(touched) {
+                                if let Some(all) = follower.wait(params) {
                                     sum::start(&replica, gradients, &all, device, number, &**reducer).wait();
                                 }
                             }
@@ -87,8 +93,8 @@ impl Work<'_> {
                 .collect();
             let mut own = self.share(model, first, 0, count);
             if let Exchange::Collective(reducer) = exchange {
-                let touched = own.as_ref().ok().and_then(|share| share.touched(model));
-                if let (Some(all), Ok(share)) = (chair.agree(touched), &mut own) {
+                let params = own.as_ref().ok().and_then(|share| share.params_with_grad(model));
+                if let (Some(all), Ok(share)) = (leader.wait(params), &mut own) {
                     let gradients = std::mem::take(&mut share.gradients);
                     let parts = sum::start(model, gradients, &all, first, 0, &**reducer).wait();
                     share.gradients = sum::unpack(model, all, parts);
@@ -102,11 +108,17 @@ impl Work<'_> {
             let Share { gradients, problem, sums: measured } = share?;
             sums.join(measured);
             if let Some(problem) = problem {
-                return Ok(Err(problem));
+                return Err(self.not_finite(problem));
             }
             total.accumulate(model, gradients);
         }
-        Ok(Ok(total.grads()))
+        Ok(total.grads())
+    }
+
+    /// The error for a number of this step that is NaN or infinite.
+    pub(crate) fn not_finite(&self, NonFinite { name, value }: NonFinite) -> TrainError {
+        let samples = self.batches.iter().flat_map(|batch| batch.sample_ids.iter().cloned()).collect();
+        TrainError::NonFinite { step: self.step, what: name.to_owned(), value, samples }
     }
 
     /// The batches of device `number` of `count`.
@@ -116,7 +128,7 @@ impl Work<'_> {
         for (part, samples) in self.batches.iter().enumerate().skip(number).step_by(count) {
             let index = self.first + part as u64;
             let measured = self.task.step(model, samples, index, device)?;
-            if let Err(problem) = sums.add(&measured)? {
+            if let Some(problem) = sums.add(&measured)? {
                 return Ok(Share { gradients: GradientsParams::new(), problem: Some(problem), sums });
             }
             gradients.accumulate(model, GradientsParams::from_grads((measured.loss * share).backward(), model));

@@ -9,7 +9,7 @@ use m3ae::OpenOptions;
 use m3ae_benchmark::{Benchmark, Job, RECORD, Split, prepare_absent, prepared_path};
 use m3ae_eval::{Bootstrap, Evaluation, Finished, read_evaluation};
 use m3ae_prepare::SetName;
-use m3ae_train::{RunConfig, TrainError};
+use m3ae_train::{CheckpointError, RunConfig, TrainError};
 
 use super::{BenchmarkArgs, Inputs, changes_of};
 use crate::backend::Backend;
@@ -114,7 +114,12 @@ impl Task {
             match perform(config, runner.backend, &runner.stop) {
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(None),
-                Err(error) if matches!(error.downcast_ref(), Some(TrainError::Changed { .. })) => {
+                Err(error)
+                    if matches!(
+                        error.downcast_ref(),
+                        Some(TrainError::Checkpoint(CheckpointError::Changed { .. }))
+                    ) =>
+                {
                     let context = "it was begun otherwise, and belongs to another benchmark: choose another --out";
                     return Err(error.context(context));
                 }

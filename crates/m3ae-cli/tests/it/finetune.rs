@@ -104,6 +104,27 @@ fn the_best_weights_are_kept_not_the_last() {
 }
 
 #[test]
+fn a_run_whose_best_weights_are_lost_ends_with_the_last_ones_and_says_so() {
+    let folder = workplace("question-answering");
+    // Nothing is learned: the first validation is the best, and the last weights are of a later step.
+    let options = ["--set", "train.learning_rate=1e-30", "--set", "train.epochs=3"];
+    finetune(folder.path(), &options);
+    let run = folder.path().join("runs/tiny");
+    let best = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    let best = best.filter(|path| path.to_string_lossy().contains("best-")).collect::<Vec<_>>();
+    assert_eq!(best.len(), 1);
+    let tested = last_line(folder.path())["step"].as_u64().unwrap();
+    fs::remove_dir_all(&best[0]).unwrap();
+    let output =
+        crate::m3ae(folder.path(), &[&["finetune", "--config", "tune.toml", "--resume"], &options[..]].concat());
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    assert!(err.contains(&format!("the best weights so far, those of step {tested}, are lost")), "{err}");
+    let last = last_line(folder.path())["step"].as_u64().unwrap();
+    assert!(last > tested && run.join("model/model.safetensors").is_file());
+}
+
+#[test]
 fn retrieval_starts_from_the_matching_head() {
     let folder = workplace("retrieval");
     fs::write(folder.path().join("tiny.toml"), TINY).unwrap();

@@ -113,9 +113,10 @@ fn an_earlier_run_is_never_overwritten_unasked() {
     let (folder, run) = workplace();
     fs::create_dir_all(&run).unwrap();
     fs::write(run.join("precious.txt"), "results").unwrap();
-    assert!(pretrain_fails(folder.path(), &[]).contains("already holds a run"));
     // Nor asked, where it is no run at all.
-    assert!(pretrain_fails(folder.path(), &["--overwrite"]).contains("already holds a run"));
+    for options in [&[][..], &["--overwrite"], &["--resume"]] {
+        assert!(pretrain_fails(folder.path(), options).contains("already holds files, which are not a run's"));
+    }
     assert!(run.join("precious.txt").is_file());
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use m3ae_train::Verified;
+use m3ae_train::RunCheckpoint;
 
 use crate::{fails, m3ae, pretrain::TINY, succeeds};
 
@@ -92,7 +92,7 @@ fn no_flipped_bit_of_a_manifest_passes_for_another_checkpoint() {
     let (folder, run) = workplace();
     succeeds(folder.path(), &RUN);
     let newest = checkpoints(&run).pop().unwrap();
-    let whole = Verified::open(&newest).unwrap();
+    let whole = RunCheckpoint::open(&newest).unwrap();
     let manifest = newest.join("manifest.json");
     let bytes = fs::read(&manifest).unwrap();
     let mut refused = 0;
@@ -101,7 +101,7 @@ fn no_flipped_bit_of_a_manifest_passes_for_another_checkpoint() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         fs::write(&manifest, flipped).unwrap();
         // White space may become other white space.
-        match Verified::open(&newest) {
+        match RunCheckpoint::open(&newest) {
             Ok(found) => assert_eq!(found, whole, "bit {bit}"),
             Err(_) => refused += 1,
         }
@@ -283,4 +283,34 @@ fn only_one_process_trains_in_a_folder() {
     assert!(error.contains("another process is training in this folder"), "{error}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn resuming_does_not_touch_the_checkpoint_that_a_live_run_is_writing() {
+    let (folder, run) = workplace();
+    let slow = ["train.batch_size=12", "train.accumulate=200", "train.steps=2"];
+    let options: Vec<&str> = slow.iter().flat_map(|option| ["--set", option]).collect();
+    let mut child = start(folder.path(), &[&RUN, &options[..]].concat());
+    wait_for(&mut child, "validation after 0 steps");
+    // As an earlier version, or a process on another machine without locks, names what it is writing.
+    let part = run.join("checkpoints/.step-000001.part");
+    fs::create_dir(&part).unwrap();
+    let error = fails(folder.path(), &[&RUN, &options[..], &["--resume"]].concat());
+    assert!(error.contains("another process is training in this folder"), "{error}");
+    assert!(part.is_dir());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn leftovers_of_killed_saves_and_exports_go_when_the_run_is_resumed() {
+    let (folder, run) = workplace();
+    succeeds(folder.path(), &with(&["--set", "train.steps=1"]));
+    let leftovers = [run.join(".model.4711.part"), run.join("checkpoints/.step-000001.part")];
+    for leftover in &leftovers {
+        fs::create_dir(leftover).unwrap();
+        fs::write(leftover.join("model.safetensors"), "half").unwrap();
+    }
+    succeeds(folder.path(), &with(&["--set", "train.steps=1", "--resume"]));
+    assert!(leftovers.iter().all(|leftover| !leftover.exists()));
 }

@@ -112,16 +112,16 @@ fn forget_from(curve: &mut Vec<Point>, step: u64) {
     curve.truncate(kept);
 }
 
-/// Adds numbers to their curves. `null` is how JSON writes a number that is not finite: a gap.
+/// Adds numbers to their curves. One that is not finite is a gap: JSON has no such number, so it stands there as "NaN", "inf" or
+/// "-inf", or as `null`.
 fn extend(curves: &mut Curves, step: u64, numbers: Map<String, Value>) {
     for (name, value) in numbers {
         let number = match &value {
-            Value::Null => f64::NAN,
-            value => match value.as_f64() {
-                Some(number) => number,
-                None => continue,
-            },
+            Value::Null => Some(f64::NAN),
+            Value::String(text) => text.parse().ok().filter(|number: &f64| !number.is_finite()),
+            value => value.as_f64(),
         };
+        let Some(number) = number else { continue };
         curves.entry(name).or_default().push((step as f64, number));
     }
 }

@@ -72,21 +72,14 @@ impl Task for Retrieval {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use m3ae_model::{ClipVisionConfig, FusionConfig, M3aeConfig, MimConfig, TextConfig};
+    use crate::testing::tiny_config;
 
     #[test]
     fn the_last_fusion_layer_computes_only_what_the_poolers_read() {
         let device = Device::default().autodiff();
         device.seed(2);
         let task = Retrieval::new(1, 16);
-        let config = M3aeConfig::new(
-            ClipVisionConfig::new().with_image_size(16).with_patch_size(8).with_width(64).with_layers(1),
-            TextConfig::new().with_vocab_size(20).with_width(16).with_layers(1).with_heads(2).with_intermediate(32),
-            FusionConfig::new().with_width(16).with_heads(2).with_layers(2).with_dropout(0.3),
-            MimConfig::new().with_width(16).with_layers(1).with_heads(2).with_layer(Some(1)),
-            task.heads(),
-        );
-        let model = config.init(&device).unwrap();
+        let model = tiny_config(task.heads()).init(&device).unwrap();
         let batch = CaptionBatch {
             epoch: 0,
             index: 0,

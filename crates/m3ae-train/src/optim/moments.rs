@@ -8,7 +8,6 @@ use burn::prelude::*;
 use m3ae_weights::{Checkpoint, LazyTensor, LazyTensorError, WeightsError, write_tensors};
 
 use super::Moments;
-use crate::error::TrainError;
 
 /// Metadata key of each parameter's number of updates.
 const STEPS: &str = "steps";
@@ -19,7 +18,7 @@ pub(crate) fn write_moments(
     moments: &BTreeMap<String, Moments>,
     file: &mut dyn Write,
     path: &Path,
-) -> Result<(), TrainError> {
+) -> Result<(), WeightsError> {
     let mut tensors = Vec::with_capacity(2 * moments.len());
     let mut steps = BTreeMap::new();
     for (name, Moments { first, second, steps: count }) in moments {
@@ -29,8 +28,12 @@ pub(crate) fn write_moments(
         steps.insert(name, count);
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    let steps = serde_json::to_string(&steps).map_err(std::io::Error::from).map_err(TrainError::io(path))?;
-    Ok(write_tensors(tensors, file, path, HashMap::from([(STEPS.to_owned(), steps)]))?)
+    let steps = serde_json::to_string(&steps).map_err(|error| malformed(path, &error.to_string()))?;
+    write_tensors(tensors, file, path, HashMap::from([(STEPS.to_owned(), steps)]))
+}
+
+fn malformed(path: &Path, problem: &str) -> WeightsError {
+    WeightsError::Format { path: path.to_owned(), problem: problem.to_owned() }
 }
 
 fn stored(name: String, tensor: Tensor<1>) -> LazyTensor {
@@ -45,15 +48,13 @@ fn stored(name: String, tensor: Tensor<1>) -> LazyTensor {
 }
 
 /// Reads what [`write_moments`] wrote.
-pub(crate) fn read_moments(path: &Path, device: &Device) -> Result<BTreeMap<String, Moments>, TrainError> {
+pub(crate) fn read_moments(path: &Path, device: &Device) -> Result<BTreeMap<String, Moments>, WeightsError> {
     let device = device.clone().inner();
-    let missing = |problem: &str| {
-        TrainError::Weights(WeightsError::Format { path: path.to_owned(), problem: problem.to_owned() })
-    };
+    let missing = |problem: &str| malformed(path, problem);
     let file = Checkpoint::open(path)?;
     let steps = file.metadata().get(STEPS).ok_or_else(|| missing("it lacks each parameter's number of updates"))?;
     let steps: BTreeMap<String, i32> = serde_json::from_str(steps).map_err(|error| missing(&error.to_string()))?;
-    let tensor = |name: String| -> Result<Tensor<1>, TrainError> {
+    let tensor = |name: String| -> Result<Tensor<1>, WeightsError> {
         Ok(Tensor::from_data(file.values(&name)?.as_slice(), &device))
     };
     steps

@@ -30,7 +30,7 @@ impl Devices {
     /// be loaded). Where such sums are to be used, one of known numbers is made first.
     ///
     /// # Errors
-    /// Collectives are asked for and the backend has none; or their sum is wrong.
+    /// There is no device, collectives are asked for and the backend has none, or their sum is wrong.
     pub fn open(all: Vec<Device>, wanted: AllReduce, collectives: bool) -> Result<Self, TrainError> {
         let exchange = match (wanted, collectives) {
             _ if all.len() < 2 => Exchange::Copy,
@@ -42,13 +42,26 @@ impl Devices {
     }
 
     pub(super) fn checked(all: Vec<Device>, exchange: Exchange) -> Result<Self, TrainError> {
+        if all.is_empty() {
+            return Err(TrainError::NoDevice);
+        }
         if let Exchange::Collective(reducer) = &exchange {
             check(&all, &**reducer)?;
         }
         Ok(Self { all, exchange })
     }
 
-    /// All of them.
+    /// The device that holds weights and moments.
+    pub(crate) fn first(&self) -> &Device {
+        &self.all[0] // There is one: `checked` refuses an empty list.
+    }
+
+    /// All devices but the first.
+    pub(super) fn others(&self) -> &[Device] {
+        &self.all[1..]
+    }
+
+    /// All devices.
     #[must_use]
     pub fn all(&self) -> &[Device] {
         &self.all

@@ -11,7 +11,7 @@ use burn::prelude::*;
 use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use m3ae_model::M3ae;
 
-use super::meeting::Touched;
+use super::barrier::ParamsWithGrad;
 
 /// Elements of a bucket, at least: 128 MiB on a device; small in tests, for several of them.
 const BUCKET: usize = if cfg!(test) { 1 << 10 } else { 1 << 25 };
@@ -38,8 +38,8 @@ impl Reducer for Collectives {
 }
 
 /// Which parameters have a gradient.
-pub(super) fn touched(model: &M3ae, gradients: &GradientsParams) -> Touched {
-    struct Look<'a>(&'a GradientsParams, Touched);
+pub(super) fn params_with_grad(model: &M3ae, gradients: &GradientsParams) -> ParamsWithGrad {
+    struct Look<'a>(&'a GradientsParams, ParamsWithGrad);
     impl ModuleVisitor for Look<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if self.0.get::<D>(param.id).is_some() {
@@ -47,7 +47,7 @@ pub(super) fn touched(model: &M3ae, gradients: &GradientsParams) -> Touched {
             }
         }
     }
-    let mut look = Look(gradients, Touched::new());
+    let mut look = Look(gradients, ParamsWithGrad::new());
     model.visit(&mut look);
     look.1
 }
@@ -74,12 +74,12 @@ impl Started {
 pub(super) fn start(
     model: &M3ae,
     gradients: GradientsParams,
-    touched: &Touched,
+    params: &ParamsWithGrad,
     device: &Device,
     number: usize,
     reducer: &dyn Reducer,
 ) -> Started {
-    let (left, device) = (touched.clone(), device.clone().inner());
+    let (left, device) = (params.clone(), device.clone().inner());
     let mut pack = Pack { gradients, left, device, bucket: Vec::new(), lengths: Vec::new(), full: Vec::new() };
     model.visit(&mut pack);
     pack.close();
@@ -89,7 +89,7 @@ pub(super) fn start(
 struct Pack {
     gradients: GradientsParams,
     /// Not met yet: a parameter with two names is visited twice.
-    left: Touched,
+    left: ParamsWithGrad,
     device: Device,
     bucket: Vec<Tensor<1>>,
     lengths: Vec<usize>,
@@ -121,14 +121,14 @@ impl ModuleVisitor for Pack {
 }
 
 /// Gradients from what [`Started::wait`] gave.
-pub(super) fn unpack(model: &M3ae, touched: Touched, parts: Vec<Tensor<1>>) -> GradientsParams {
-    let mut unpack = Unpack { left: touched, parts: parts.into_iter(), gradients: GradientsParams::new() };
+pub(super) fn unpack(model: &M3ae, params: ParamsWithGrad, parts: Vec<Tensor<1>>) -> GradientsParams {
+    let mut unpack = Unpack { left: params, parts: parts.into_iter(), gradients: GradientsParams::new() };
     model.visit(&mut unpack);
     unpack.gradients
 }
 
 struct Unpack {
-    left: Touched,
+    left: ParamsWithGrad,
     parts: std::vec::IntoIter<Tensor<1>>,
     gradients: GradientsParams,
 }

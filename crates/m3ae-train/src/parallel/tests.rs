@@ -7,10 +7,10 @@ use burn::prelude::*;
 use m3ae_data::{CaptionBatch, CaptionSample, Question};
 use m3ae_model::{ClipVisionConfig, FusionConfig, HeadsConfig, M3ae, M3aeConfig, MimConfig, Precision, TextConfig};
 
+use super::Work;
+use super::barrier::{ParamsWithGrad, barrier};
 use super::devices::{Devices, Exchange};
-use super::meeting::meeting;
 use super::sum::{Finish, Reducer};
-use super::{Touched, Work};
 use crate::error::TrainError;
 use crate::finetune::QuestionAnswering;
 use crate::metrics::{Measured, Metrics, Sums, Term};
@@ -85,12 +85,12 @@ fn step(devices: &Devices, precision: Precision) -> (Vec<(String, f64)>, f64, Te
     let model = model(&devices.all()[0]).with_precision(precision);
     let (task, batches) = batches();
     let mut sums = Sums::default();
-    let work = Work { task: &task, batches: &batches, first: 0 };
-    let gradients = work.gradients(&model, devices, &mut sums).unwrap().unwrap();
+    let work = Work { task: &task, batches: &batches, step: 0, first: 0 };
+    let gradients = work.gradients(&model, devices, &mut sums).unwrap();
     let (norms, loss) = (gradient_norms(&model, &gradients), sums.means().get("vqa_loss").unwrap());
     let model = AdamW::new(AdamWConfig::published(1e-3)).step(model, gradients, 1.0);
     // A second step finds the parameters where and as they were.
-    let again = work.gradients(&model, devices, &mut sums).unwrap().unwrap();
+    let again = work.gradients(&model, devices, &mut sums).unwrap();
     assert!(gradient_norms(&model, &again).total > 0.0);
     let weight = model.multi_modal_vision_proj.weight.val().inner();
     (norms.by_parameter.into_iter().collect(), loss, weight)
@@ -221,7 +221,7 @@ fn a_device_that_fails_leaves_nobody_waiting() {
     let mut work = Failing { task, batch: 0, how: Ok };
     let mut run = |batch, how| {
         (work.batch, work.how) = (batch, how);
-        let work = Work { task: &work, batches: &batches, first: 0 };
+        let work = Work { task: &work, batches: &batches, step: 0, first: 0 };
         work.gradients(&model, &joined(2, 0.0).unwrap().0, &mut Sums::default())
     };
     // Batches 0 and 2 are the first device's.
@@ -233,28 +233,29 @@ fn a_device_that_fails_leaves_nobody_waiting() {
             let terms = vec![Term::mean("vqa_loss", &(measured.loss.clone() * f64::NAN), 2)];
             Ok(Measured { terms, ..measured })
         });
-        assert!(problem.unwrap().is_err());
+        let error = problem.unwrap_err().to_string();
+        assert!(error.contains("step 0: the vqa_loss is NaN") && error.contains("0/0, 0/1, 1/0"), "{error}");
     }
     assert!(matches!(run(3, |_| panic!("a test's")), Err(TrainError::DevicePanicked)));
-    assert!(run(3, Ok).unwrap().is_ok());
+    assert!(run(3, Ok).is_ok());
 }
 
 #[test]
-fn a_meeting_unites_what_all_bring_or_is_called_off() {
-    let touched = |ids: &[u64]| ids.iter().map(|&id| burn::module::ParamId::from(id)).collect::<Touched>();
-    let meet = |first: Option<Touched>, others: Vec<Option<Touched>>| {
-        let (chair, seats) = meeting(others.len());
+fn the_barrier_unites_all_parameters_with_a_gradient_or_lets_nobody_pass() {
+    let params = |ids: &[u64]| ids.iter().map(|&id| burn::module::ParamId::from(id)).collect::<ParamsWithGrad>();
+    let meet = |first: Option<ParamsWithGrad>, others: Vec<Option<ParamsWithGrad>>| {
+        let (leader, followers) = barrier(others.len());
         std::thread::scope(|scope| {
-            let others: Vec<_> =
-                seats.into_iter().zip(others).map(|(seat, touched)| scope.spawn(move || seat.agree(touched))).collect();
-            let first = chair.agree(first);
+            let sides = followers.into_iter().zip(others);
+            let others: Vec<_> = sides.map(|(follower, params)| scope.spawn(move || follower.wait(params))).collect();
+            let first = leader.wait(first);
             std::iter::once(first).chain(others.into_iter().map(|thread| thread.join().unwrap())).collect::<Vec<_>>()
         })
     };
-    let all = Some(touched(&[1, 2, 3]));
-    assert_eq!(meet(Some(touched(&[1])), vec![Some(touched(&[2])), Some(touched(&[3, 1]))]), vec![all; 3]);
-    assert_eq!(meet(None, vec![Some(touched(&[1])); 2]), vec![None; 3]);
-    assert_eq!(meet(Some(touched(&[1])), vec![Some(touched(&[1])), None]), vec![None; 3]);
+    let all = Some(params(&[1, 2, 3]));
+    assert_eq!(meet(Some(params(&[1])), vec![Some(params(&[2])), Some(params(&[3, 1]))]), vec![all; 3]);
+    assert_eq!(meet(None, vec![Some(params(&[1])); 2]), vec![None; 3]);
+    assert_eq!(meet(Some(params(&[1])), vec![Some(params(&[1])), None]), vec![None; 3]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use m3ae_prepare::phantom;
 use m3ae_text::Tokenizer;
 use m3ae_weights::{CONFIG_FILE, TOKENIZER_FILE, folder_settings};
 
-use crate::checkpoint::Verified;
+use crate::checkpoint::RunCheckpoint;
 use crate::error::TrainError;
 use crate::finetune::{Classification, QuestionAnswering, Retrieval};
 use crate::pretrain::{BatcherConfig, Pretraining};
@@ -73,7 +73,7 @@ impl Setup {
     ///
     /// # Errors
     /// As [`open`](Self::open), or the checkpoint's configuration cannot be read.
-    pub fn resume(config: &RunConfig, checkpoint: &Verified) -> Result<Self, TrainError> {
+    pub fn resume(config: &RunConfig, checkpoint: &RunCheckpoint) -> Result<Self, TrainError> {
         let path = checkpoint.path.join(CONFIG_FILE);
         let settings = folder_settings(&path)?;
         let settings = settings.ok_or_else(|| TrainError::Io { path, source: std::io::ErrorKind::NotFound.into() })?;

@@ -1,94 +1,144 @@
 //! A run's folder: `<directory>/<name>/` with everything the run leaves behind.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use m3ae_files::{FilesError, Lock, clear_leftovers, remove_folder};
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::checkpoint::Progress;
-use crate::error::TrainError;
+use crate::checkpoint::{CheckpointError, Progress, RunCheckpoint, newest_checkpoint};
 use crate::recipe::RunConfig;
 
+/// The resolved recipe.
 const RECIPE: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 /// Samples that were left out, a line each.
 pub(crate) const SKIPPED: &str = "skipped.txt";
 const LOCK: &str = ".lock";
 
+/// Why a run's folder cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunFolderError {
+    /// A file or folder cannot be read, written or removed.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A line that JSON cannot hold: a defect of this program.
+    #[error("{path}: {source} (this is a defect of this program: please report it)")]
+    Json {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the serialiser said.
+        source: serde_json::Error,
+    },
+    /// Another process trains in the folder.
+    #[error("{path}: another process is training in this folder; wait for it, or choose another name")]
+    Locked {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The folder is there already.
+    #[error("{path} already holds a run; resume it, choose another run.name, or overwrite it")]
+    Exists {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The folder holds something, and no run.
+    #[error("{path} already holds files, which are not a run's and are not overwritten; choose another run.name")]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
 /// The folder of a run. Only one process has it open at a time.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    /// Length of `metrics.jsonl`.
     metrics_bytes: u64,
-    /// Locked as long as it is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
-    /// Makes the folder of `config` and writes the resolved recipe into it.
+    /// Makes the folder of `config`.
     ///
     /// # Errors
-    /// The folder holds something already (unless `overwrite`, which removes it), or cannot be written.
-    pub fn create(config: &RunConfig, overwrite: bool) -> Result<Self, TrainError> {
+    /// The folder holds a run already (unless `overwrite`, which removes it), holds something else, or cannot be written.
+    pub fn create(config: &RunConfig, overwrite: bool) -> Result<Self, RunFolderError> {
         let path = config.folder();
         Self::check_free(config, overwrite)?;
         if is_occupied(&path) {
-            // A run that another process is at is not removed.
+            // A run that another process is training is not removed.
             drop(lock(&path)?);
-            fs::remove_dir_all(&path).map_err(TrainError::io(&path))?;
+            remove_folder(&path)?;
         }
-        fs::create_dir_all(&path).map_err(TrainError::io(&path))?;
-        Self::open(config, path)
+        Self::open(path)
     }
 
     /// Whether [`create`](Self::create) would find its place free: to be asked before long work.
     ///
     /// # Errors
     /// The folder holds something that would not be removed.
-    pub fn check_free(config: &RunConfig, overwrite: bool) -> Result<(), TrainError> {
+    pub fn check_free(config: &RunConfig, overwrite: bool) -> Result<(), RunFolderError> {
         let path = config.folder();
-        // Only what looks like a run is removed: a mistyped directory must not be lost.
-        match is_occupied(&path) && !(overwrite && path.join(RECIPE).is_file()) {
-            true => Err(TrainError::RunExists { path }),
-            false => Ok(()),
+        match (is_occupied(&path), path.join(RECIPE).is_file()) {
+            (false, _) => Ok(()),
+            // Only a run is removed: a mistyped directory must not be lost.
+            (true, true) if overwrite => Ok(()),
+            (true, true) => Err(RunFolderError::Exists { path }),
+            (true, false) => Err(RunFolderError::Foreign { path }),
         }
     }
 
-    /// Opens the folder of `config` to go on with the run in it; makes it if it is not there.
+    /// Opens the folder of `config` to resume the run in it; makes it if it is not there. What killed processes left half-written is
+    /// removed. Nothing else changes until the run begins.
     ///
     /// # Errors
-    /// The folder cannot be written, or another process trains in it.
-    pub fn reopen(config: &RunConfig) -> Result<Self, TrainError> {
+    /// The folder cannot be written, holds something that is not a run, or another process trains in it.
+    pub fn reopen(config: &RunConfig) -> Result<Self, RunFolderError> {
         let path = config.folder();
         if is_occupied(&path) && !path.join(RECIPE).is_file() {
-            return Err(TrainError::RunExists { path });
+            return Err(RunFolderError::Foreign { path });
         }
-        fs::create_dir_all(&path).map_err(TrainError::io(&path))?;
-        Self::open(config, path)
+        Self::open(path)
     }
 
-    fn open(config: &RunConfig, path: PathBuf) -> Result<Self, TrainError> {
+    fn open(path: PathBuf) -> Result<Self, RunFolderError> {
+        fs::create_dir_all(&path).map_err(FilesError::io("create", &path))?;
         let lock = lock(&path)?;
-        let recipe_path = path.join(RECIPE);
-        fs::write(&recipe_path, config.to_toml()?).map_err(TrainError::io(&recipe_path))?;
+        // Of an export that was killed, and of a run that was being removed.
+        clear_leftovers(&path)?;
+        path.parent().map_or(Ok(Vec::new()), clear_leftovers)?;
         let metrics_path = path.join(METRICS);
         let metrics = OpenOptions::new().create(true).append(true).open(&metrics_path);
-        let metrics = metrics.map_err(TrainError::io(&metrics_path))?;
-        let metrics_bytes = metrics.metadata().map_err(TrainError::io(&metrics_path))?.len();
+        let metrics = metrics.map_err(FilesError::io("write", &metrics_path))?;
+        let metrics_bytes = metrics.metadata().map_err(FilesError::io("read", &metrics_path))?.len();
         Ok(Self { path, metrics, metrics_bytes, _lock: lock })
     }
 
-    /// Takes back what was written after `progress`: lines of metrics, skipped samples.
-    pub(crate) fn rewind(&mut self, progress: &Progress) -> Result<(), TrainError> {
+    /// The run's newest checkpoint that is whole; `None` if it has no checkpoints. `notice` is told of newer ones that are damaged; they
+    /// are renamed, so that they do not count any more.
+    ///
+    /// # Errors
+    /// All of the run's checkpoints are damaged (then none is renamed), or a leftover cannot be removed.
+    pub fn newest_checkpoint(&self, notice: &mut dyn FnMut(&str)) -> Result<Option<RunCheckpoint>, CheckpointError> {
+        newest_checkpoint(&self.path, notice)
+    }
+
+    /// Writes the resolved recipe, and takes back what was written after `progress`: lines of metrics, skipped samples.
+    pub(crate) fn begin(&mut self, recipe: &str, progress: &Progress) -> Result<(), RunFolderError> {
+        m3ae_files::write(&self.path.join(RECIPE), recipe.as_bytes())?;
         let metrics = self.path.join(METRICS);
         self.metrics_bytes = self.metrics_bytes.min(progress.metrics_bytes);
         let cut = self.metrics.set_len(self.metrics_bytes).and_then(|()| self.metrics.seek(SeekFrom::End(0)));
-        cut.map_err(TrainError::io(&metrics))?;
+        cut.map_err(FilesError::io("write", &metrics))?;
         let skipped = self.path.join(SKIPPED);
         if skipped.exists() {
-            fs::remove_file(&skipped).map_err(TrainError::io(&skipped))?;
+            fs::remove_file(&skipped).map_err(FilesError::io("remove", &skipped))?;
         }
         self.list_skipped(&progress.skipped)
     }
@@ -114,11 +164,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
+    pub fn record<T: Serialize>(&mut self, line: &T) -> Result<(), RunFolderError> {
         let path = self.path.join(METRICS);
-        let mut text = serde_json::to_string(line).map_err(std::io::Error::from).map_err(TrainError::io(&path))?;
+        let json = serde_json::to_string(line);
+        let mut text = json.map_err(|source| RunFolderError::Json { path: path.clone(), source })?;
         text.push('\n');
-        self.metrics.write_all(text.as_bytes()).map_err(TrainError::io(&path))?;
+        self.metrics.write_all(text.as_bytes()).map_err(FilesError::io("write", &path))?;
         self.metrics_bytes += text.len() as u64;
         Ok(())
     }
@@ -127,32 +178,30 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn list_skipped(&self, skipped: &[String]) -> Result<(), TrainError> {
+    pub fn list_skipped(&self, skipped: &[String]) -> Result<(), RunFolderError> {
         if skipped.is_empty() {
             return Ok(());
         }
         let path = self.path.join(SKIPPED);
         let lines: String = skipped.iter().map(|skipped| format!("{skipped}\n")).collect();
         let file = OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(lines.as_bytes())).map_err(TrainError::io(&path))
+        let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
+        Ok(written.map_err(FilesError::io("write", &path))?)
     }
 }
 
+/// Whether the folder holds anything beside hidden files and what opening it makes.
 fn is_occupied(path: &Path) -> bool {
-    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+    let counts = |entry: fs::DirEntry| match entry.file_name().to_string_lossy().as_ref() {
+        METRICS => entry.metadata().map_or(true, |metadata| metadata.len() > 0),
+        name => !name.starts_with('.'),
+    };
+    fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(counts))
 }
 
-fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(TrainError::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrainError::Locked { path: folder.to_owned() }),
-        // Some network file systems have no locks: then nothing can be said.
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, "cannot lock {}", path.display());
-            Ok(file)
-        }
-    }
+fn lock(folder: &Path) -> Result<Lock, RunFolderError> {
+    Lock::acquire(&folder.join(LOCK)).map_err(|error| match error {
+        FilesError::Locked { .. } => RunFolderError::Locked { path: folder.to_owned() },
+        error => error.into(),
+    })
 }

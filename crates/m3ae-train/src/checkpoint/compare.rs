@@ -1,45 +1,14 @@
-//! Going on with a run: the newest whole checkpoint, and whether it belongs to this recipe and data.
+//! Whether a checkpoint belongs to a recipe and its data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
-use super::CHECKPOINTS;
-use crate::checkpoint::{Identity, Verified, list};
-use crate::error::TrainError;
-use crate::recipe::RunConfig;
-use m3ae_files::clear_leftovers;
+use super::{CheckpointError, Identity, RunCheckpoint};
 
 /// Keys that change no result: how fast data comes, where things are kept, when they are saved.
 const HARMLESS: [&str; 4] = ["data.workers", "data.cache_mib", "run.directory", "checkpoint"];
 
-/// What was found in a run's folder.
-#[derive(Debug)]
-pub struct Found {
-    /// The newest checkpoint that is whole, if there is one.
-    pub checkpoint: Option<Verified>,
-    /// Newer ones that are damaged, each with what is wrong.
-    pub damaged: Vec<(PathBuf, String)>,
-}
-
-/// Looks for the newest checkpoint that is whole; removes what a killed process left half-written.
-///
-/// # Errors
-/// Such a leftover cannot be removed.
-pub fn find_checkpoint(run: &Path) -> Result<Found, TrainError> {
-    let folder = run.join(CHECKPOINTS);
-    clear_leftovers(&folder)?;
-    let mut damaged = Vec::new();
-    for (_, path) in list(&folder, "step") {
-        match Verified::open(&path) {
-            Ok(checkpoint) => return Ok(Found { checkpoint: Some(checkpoint), damaged }),
-            Err(problem) => damaged.push((path, problem)),
-        }
-    }
-    Ok(Found { checkpoint: None, damaged })
-}
-
-/// A value that is not what it was.
+/// A value that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The recipe's key; or `tokenizer`, `answers` or `data`.
@@ -56,33 +25,34 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs between a checkpoint and now, but for what changes no result and for what `allowed` names (keys, or sections).
+/// The differences between a checkpoint and the run that is to be resumed with this `recipe` (TOML). Keys that change no result are left
+/// out, and so are those that `allowed` names, by key or by section.
 ///
 /// # Errors
-/// The checkpoint's recipe is not TOML.
+/// One of the recipes is not TOML.
 pub(crate) fn differences(
-    checkpoint: &Verified,
-    config: &RunConfig,
+    checkpoint: &RunCheckpoint,
+    recipe: &str,
     identity: &Identity,
     allowed: &[String],
-) -> Result<Vec<Difference>, TrainError> {
+) -> Result<Vec<Difference>, CheckpointError> {
     let parsed = |text: &str| {
-        text.parse::<toml::Table>()
-            .map_err(|error| TrainError::Recipe { path: checkpoint.path.clone(), problem: error.to_string() })
+        let table = text.parse::<toml::Table>();
+        table.map_err(|error| CheckpointError::Recipe { path: checkpoint.path.clone(), problem: error.to_string() })
     };
     let (mut was, mut is) = (BTreeMap::new(), BTreeMap::new());
     flatten("", parsed(&checkpoint.recipe)?, &mut was);
-    flatten("", parsed(&config.to_toml()?)?, &mut is);
+    flatten("", parsed(recipe)?, &mut is);
     let then = &checkpoint.manifest.identity;
     for (key, before, now) in [
         ("tokenizer", &then.tokenizer, &identity.tokenizer),
         ("data", &then.data, &identity.data),
-        ("answers", &of_answers(then), &of_answers(identity)),
+        ("answers", &answers_hash(then), &answers_hash(identity)),
     ] {
         was.insert(key.to_owned(), before.clone());
         is.insert(key.to_owned(), now.clone());
     }
-    let keys: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let keys: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
     let covered = |key: &str, by: &str| key == by || key.strip_prefix(by).is_some_and(|rest| rest.starts_with('.'));
     let absent = || "absent".to_owned();
     Ok(keys
@@ -97,7 +67,8 @@ pub(crate) fn differences(
         .collect())
 }
 
-fn of_answers(identity: &Identity) -> String {
+/// The number of answers and the beginning of their hash.
+fn answers_hash(identity: &Identity) -> String {
     match &identity.answers {
         None => "none".to_owned(),
         Some(answers) => {
