@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use m3ae_train::{
-    CheckpointError, Devices, Observer, Run, RunConfig, RunFolder, RunFolderError, Setup, Summary, TrainError, train,
+    CheckpointError, Devices, Observer, Run, RunConfig, RunFolder, RunFolderError, Setup, Summary, TrainError,
+    describe_metric, train,
 };
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
@@ -141,26 +142,6 @@ fn advised(error: TrainError, config: &RunConfig) -> anyhow::Error {
     anyhow::Error::from(error).context(advice)
 }
 
-/// What each metric is, for people.
-fn describe(name: &str) -> &str {
-    match name {
-        "mlm_loss" => "masked language modelling, loss",
-        "mlm_accuracy" => "masked tokens right",
-        "mim_loss" => "masked image modelling, loss",
-        "itm_loss" => "image-text matching, loss",
-        "itm_accuracy" => "pairs judged rightly",
-        "vqa_loss" => "question answering, loss",
-        "vqa_score" => "questions answered rightly",
-        "closed_score" => "  closed questions",
-        "open_score" => "  open questions",
-        "cls_loss" => "classification, loss",
-        "cls_accuracy" => "classified rightly",
-        "irtr_loss" => "retrieval, loss",
-        "irtr_accuracy" => "true text ranked first",
-        other => other,
-    }
-}
-
 fn report(summary: &Summary) {
     let Summary { progress, test, .. } = summary;
     if let (Some(untrained), Some(trained)) = (&progress.untrained, &progress.trained) {
@@ -171,12 +152,12 @@ fn report(summary: &Summary) {
             let before = untrained.get(name).unwrap_or(f64::NAN);
             let best = best.and_then(|best| best.metrics.get(name));
             let column = best.map_or_else(String::new, |value| format!(" {value:>15.4}"));
-            say!("{:<34} {before:>10.4} {after:>10.4}{column}", describe(name));
+            say!("{:<34} {before:>10.4} {after:>10.4}{column}", describe_metric(name));
         }
     }
     if let Some(test) = test {
         say!("\n{:<34} {:>10}", "test, best weights", "");
-        test.iter().for_each(|(name, value)| say!("{:<34} {value:>10.4}", describe(name)));
+        test.iter().for_each(|(name, value)| say!("{:<34} {value:>10.4}", describe_metric(name)));
     }
     let speed = progress.samples as f64 / progress.seconds.max(f64::MIN_POSITIVE);
     say!("\n{speed:.1} samples/s in training{}", memory::peak_sentence());

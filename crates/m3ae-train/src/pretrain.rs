@@ -32,6 +32,7 @@ pub use batch::{MaskedTokens, Matching, PretrainBatch};
 pub use batcher::{Batcher, BatcherConfig};
 pub use output::{ItmOutput, MimOutput, MlmOutput, ObjectiveWeights, PretrainOutput};
 pub use plain::three_passes;
+pub(crate) use task::PRETRAINING;
 pub use task::Pretraining;
 
 /// Computes the objectives that the batch has, with shared encodings.

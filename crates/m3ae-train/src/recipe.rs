@@ -6,7 +6,6 @@ mod initial;
 mod model;
 mod parse;
 mod sections;
-mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -20,15 +19,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::optim::{AdamWConfig, Schedule};
-use crate::pretrain::ObjectiveWeights;
-pub(crate) use initial::draw_weights;
-pub use model::ModelSection;
 use parse::{set, with_suggestion};
+
+pub(crate) use initial::{InitialWeights, draw_weights};
+pub use model::ModelSection;
+pub(crate) use model::{Sizes, model_config};
+pub(crate) use sections::PRETRAINING;
 pub use sections::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ObjectivesSection,
-    OnFailure, RunSection, TaskKind, TaskSection, TextSection, TrainSection,
+    OnFailure, RunSection, TaskSection, TextSection, TrainSection,
 };
-pub use setup::Setup;
 
 /// What is wrong with a recipe.
 #[derive(Debug, Error)]
@@ -163,12 +163,6 @@ impl RunConfig {
             decay: self.train.decay,
             power: self.train.decay_power,
         }
-    }
-
-    /// The objectives' weights.
-    #[must_use]
-    pub fn weights(&self) -> ObjectiveWeights {
-        ObjectiveWeights { mlm: self.objectives.mlm, mim: self.objectives.mim, itm: self.objectives.itm }
     }
 
     /// How captions are masked.

@@ -20,7 +20,8 @@ use crate::error::TrainError;
 use crate::metrics::Metrics;
 use crate::optim::{AdamW, placeholder};
 use crate::parallel::Devices;
-use crate::recipe::{RunConfig, Setup, draw_weights};
+use crate::recipe::{RunConfig, draw_weights};
+use crate::setup::Setup;
 use observer::Line;
 use skipped::SkipBudget;
 
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
         let identity = identity(setup);
         let resumed_at = (progress.step > 0).then_some(progress.step);
         let start = Start {
-            task: config.task.kind,
+            task: config.task.kind.clone(),
             parameters: model.num_params(),
             train_samples: setup.train.len(),
             train_images: setup.train.images(),

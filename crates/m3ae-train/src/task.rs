@@ -4,10 +4,26 @@ use std::path::Path;
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
-use m3ae_model::{HeadsConfig, M3ae};
+use m3ae_model::{HeadsConfig, M3ae, VisionConfig};
+use m3ae_text::Tokenizer;
 
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics};
+use crate::recipe::RunConfig;
+use crate::source::Source;
+
+/// A kind of task, as recipes name it: an entry of [`TASKS`](crate::TASKS).
+pub struct TaskSpec {
+    /// Its name, `task.kind` in a recipe.
+    pub name: &'static str,
+    /// Its metrics: each name, and what it measures, for people.
+    pub metrics: &'static [(&'static str, &'static str)],
+    /// Reads the samples that a recipe names, and their labels.
+    pub(crate) open: fn(&RunConfig) -> Result<(Source, NewTask), TrainError>,
+}
+
+/// Makes the task of labels that were read, for texts of this tokenizer and images of this encoder.
+pub(crate) type NewTask = Box<dyn FnOnce(&RunConfig, &Tokenizer, &VisionConfig) -> Result<Box<dyn Task>, TrainError>>;
 
 /// A task turns loaded samples into a loss, and says what the loss was made of.
 pub trait Task: Send + Sync {

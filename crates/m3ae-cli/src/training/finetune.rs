@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use m3ae_benchmark::{Split, prepare_absent};
 use m3ae_prepare::SetName;
-use m3ae_train::{RunConfig, TaskKind};
+use m3ae_train::RunConfig;
 
 use crate::backend::Backend;
 use crate::eval::show;
@@ -86,10 +86,7 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
         args.checkpoint.iter().map(|name| format!("init.checkpoint={}", toml::Value::from(name.as_str()))).collect();
     overrides.extend(args.run.overrides.iter().cloned());
     let config = recipe(args.config.as_ref(), built_in, &overrides)?;
-    ensure!(
-        config.task.kind != TaskKind::Pretraining,
-        "this recipe is for pre-training: `m3ae pretrain --config <file>`"
-    );
+    ensure!(!config.task.is_pretraining(), "this recipe is for pre-training: `m3ae pretrain --config <file>`");
     // A run that goes on needs it no more.
     if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty() && !args.run.resume) {
         m3ae_weights::resolve(name).with_context(|| {

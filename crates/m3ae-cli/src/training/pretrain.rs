@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use m3ae_train::TaskKind;
 
 use crate::backend::Backend;
 
@@ -26,9 +25,6 @@ pub struct PretrainArgs {
 /// Runs the recipe and says how it went.
 pub fn run(args: &PretrainArgs, backend: Backend) -> Result<ExitCode> {
     let config = recipe(args.config.as_ref(), QUICKSTART, &args.run.overrides)?;
-    ensure!(
-        config.task.kind == TaskKind::Pretraining,
-        "this recipe is for fine-tuning: `m3ae finetune --config <file>`"
-    );
+    ensure!(config.task.is_pretraining(), "this recipe is for fine-tuning: `m3ae finetune --config <file>`");
     start(&config, &args.run, backend, &Stop::on_signal()?)
 }

@@ -173,7 +173,7 @@ fn figures_are_classified_by_any_of_the_label_columns() {
     fs::write(folder.path().join("tune.toml"), text).unwrap();
 
     let printed = finetune(folder.path(), &[]);
-    assert!(printed.contains("classified rightly"), "{printed}");
+    assert!(printed.contains("classified correctly"), "{printed}");
     assert!(last_line(folder.path())["metrics"]["cls_accuracy"].as_f64().is_some());
     let classes = |folder: &Path| {
         let weights = fs::read(folder.join("model/model.safetensors")).unwrap();

@@ -3,13 +3,52 @@
 use std::collections::HashMap;
 
 use burn::prelude::*;
-use m3ae_data::CaptionBatch;
+use m3ae_data::{CaptionBatch, arrow::LABEL_COLUMNS, read_classes_arrow};
 use m3ae_model::{HeadsConfig, M3ae, Texts, images};
 
 use crate::error::{TrainError, required};
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
-use crate::task::Task;
+use crate::recipe::{RunConfig, RunConfigError};
+use crate::source::{Source, files};
+use crate::task::{NewTask, Task, TaskSpec};
+
+/// Classification, as recipes name it.
+pub(crate) static CLASSIFICATION: TaskSpec = TaskSpec {
+    name: "classification",
+    metrics: &[("cls_loss", "classification, loss"), ("cls_accuracy", "classified correctly")],
+    open,
+};
+
+fn open(config: &RunConfig) -> Result<(Source, NewTask), TrainError> {
+    if config.data.phantom.is_some() {
+        let problem = "classification reads prepared files with classes, data.sets; the synthetic set (data.phantom) has \
+                       questions and captions only";
+        return Err(RunConfigError::value("task.kind", problem).into());
+    }
+    let column = LABEL_COLUMNS.iter().position(|&column| column == config.task.label).ok_or_else(|| {
+        let problem = format!("there is no column {:?}; choose one of {}", config.task.label, LABEL_COLUMNS.join(", "));
+        RunConfigError::value("task.label", problem)
+    })?;
+    let mut splits = [const { Vec::new() }; 3];
+    let (mut labels, mut classes): (Vec<(String, usize)>, usize) = (Vec::new(), 0);
+    for (samples, split) in splits.iter_mut().zip(["train", "val", "test"]) {
+        for path in files(config, split)? {
+            let set = read_classes_arrow(&path).map_err(TrainError::of_key("data.sets"))?;
+            classes = classes.max(set.names[column].len());
+            for classified in set.samples {
+                labels.push((classified.sample.id.clone(), classified.labels[column]));
+                samples.push(classified.sample);
+            }
+        }
+    }
+    let mut source = Source::new(splits);
+    labels.iter().for_each(|(_, class)| source.add_to_digest(&(*class as u64).to_le_bytes()));
+    let task: NewTask = Box::new(move |_, tokenizer, vision| {
+        Ok(Box::new(Classification::new(labels, classes, tokenizer.specials().pad, vision.image_size())))
+    });
+    Ok((source, task))
+}
 
 /// Classification.
 pub struct Classification {

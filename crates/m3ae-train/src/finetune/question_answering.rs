@@ -1,15 +1,76 @@
-//! Visual question answering: which of the known answers (spec 2, "Fine-tuning losses").
+//! Visual question answering: choosing one of the known answers (`docs/spec.md`, section 2, "Fine-tuning losses").
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
-use m3ae_data::{CaptionBatch, Question};
+use m3ae_data::{CaptionBatch, Question, QuestionSet, read_questions_arrow, shared_vocabulary};
 use m3ae_model::{HeadsConfig, M3ae, Texts, images};
+use m3ae_prepare::{PrepareError, PrepareOptions, SetName, prepare};
 
 use crate::error::{TrainError, required};
 use crate::losses::vqa_loss;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::task::Task;
+use crate::recipe::RunConfig;
+use crate::source::{Source, files};
+use crate::task::{NewTask, Task, TaskSpec};
+
+/// Question answering, as recipes name it.
+pub(crate) static QUESTION_ANSWERING: TaskSpec = TaskSpec {
+    name: "question-answering",
+    metrics: &[
+        ("vqa_loss", "question answering, loss"),
+        ("vqa_score", "questions answered correctly"),
+        ("closed_score", "  closed questions"),
+        ("open_score", "  open questions"),
+    ],
+    open,
+};
+
+fn open(config: &RunConfig) -> Result<(Source, NewTask), TrainError> {
+    let key = if config.data.phantom.is_some() { "data.phantom" } else { "data.sets" };
+    let phantom = config.data.phantom.as_ref().map(|folder| phantom_questions(folder)).transpose();
+    let phantom = phantom.map_err(TrainError::of_key(key))?;
+    let read = |split: &str| -> Result<Option<QuestionSet>, TrainError> {
+        let files = match &phantom {
+            Some(folder) => vec![folder.join(SetName::Phantom.file_name(split))],
+            None => files(config, split)?,
+        };
+        files.first().map(|path| read_questions_arrow(path)).transpose().map_err(TrainError::of_key(key))
+    };
+    let sets = [read("train")?, read("val")?, read("test")?];
+    let answers = shared_vocabulary(&sets.iter().flatten().collect::<Vec<_>>());
+    let answers = answers.map_err(TrainError::of_key(key))?.answers().to_vec();
+    let mut splits = [const { Vec::new() }; 3];
+    for (samples, set) in splits.iter_mut().zip(&sets) {
+        let questions = set.iter().flat_map(|set| &set.questions);
+        samples.extend(questions.map(|question| question.sample.clone()));
+    }
+    let mut source = Source::new(splits);
+    let questions: Vec<Question> = sets.into_iter().flatten().flat_map(|set| set.questions).collect();
+    answers.iter().for_each(|answer| source.add_to_digest(answer.as_bytes()));
+    for (class, score) in questions.iter().flat_map(|question| &question.targets) {
+        source.add_to_digest(&(*class as u64).to_le_bytes());
+        source.add_to_digest(&score.to_le_bytes());
+    }
+    let task: NewTask = Box::new(move |_, tokenizer, vision| {
+        let pad_id = tokenizer.specials().pad;
+        Ok(Box::new(QuestionAnswering::new(&questions, answers, pad_id, vision.image_size())))
+    });
+    Ok((source, task))
+}
+
+/// The folder of the synthetic set's prepared questions, made where they are not there.
+fn phantom_questions(folder: &Path) -> Result<PathBuf, PrepareError> {
+    let out = folder.join("arrows");
+    // Once they are there, several runs may read them at the same time.
+    if !["train", "val", "test"].into_iter().all(|split| out.join(SetName::Phantom.file_name(split)).is_file()) {
+        // Another run may be making them just now.
+        let options = PrepareOptions { wait: true, ..PrepareOptions::default() };
+        prepare(SetName::Phantom, folder, &out, &options, &mut |_| {})?;
+    }
+    Ok(out)
+}
 
 /// Question answering.
 pub struct QuestionAnswering {

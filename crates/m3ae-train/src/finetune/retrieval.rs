@@ -1,4 +1,4 @@
-//! Image-text retrieval: which of several texts belongs to an image (spec 2, "Fine-tuning losses").
+//! Image-text retrieval: which of several texts belongs to an image (`docs/spec.md`, section 2, "Fine-tuning losses").
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
@@ -7,7 +7,24 @@ use m3ae_model::{FusionInput, FusionRequest, HeadsConfig, M3ae, Texts, images};
 use crate::error::{TrainError, required};
 use crate::losses::{cross_entropy, hits};
 use crate::metrics::{Measured, Metrics, Term};
-use crate::task::Task;
+use crate::recipe::RunConfig;
+use crate::source::{Source, captions};
+use crate::task::{NewTask, Task, TaskSpec};
+
+/// Retrieval, as recipes name it.
+pub(crate) static RETRIEVAL: TaskSpec = TaskSpec {
+    name: "retrieval",
+    metrics: &[("irtr_loss", "retrieval, loss"), ("irtr_accuracy", "true text ranked first")],
+    open,
+};
+
+fn open(config: &RunConfig) -> Result<(Source, NewTask), TrainError> {
+    let mut source = captions(config, &["train", "val", "test"])?;
+    source.false_texts = config.task.false_texts;
+    let task: NewTask =
+        Box::new(|_, tokenizer, vision| Ok(Box::new(Retrieval::new(tokenizer.specials().pad, vision.image_size()))));
+    Ok((source, task))
+}
 
 /// Retrieval: the true text against false ones.
 pub struct Retrieval {

@@ -13,7 +13,44 @@ use serde::Serialize;
 use super::{Batcher, BatcherConfig, MaskedTokens, MlmOutput, ObjectiveWeights, pretrain_step};
 use crate::error::TrainError;
 use crate::metrics::{Measured, Metrics, Term};
-use crate::task::Task;
+use crate::recipe::{FalseImages, RunConfig};
+use crate::source::{Source, captions};
+use crate::task::{NewTask, Task, TaskSpec};
+
+/// Pre-training, as recipes name it.
+pub(crate) static PRETRAINING: TaskSpec = TaskSpec {
+    name: crate::recipe::PRETRAINING,
+    metrics: &[
+        ("mlm_loss", "masked language modelling, loss"),
+        ("mlm_accuracy", "masked tokens right"),
+        ("mim_loss", "masked image modelling, loss"),
+        ("itm_loss", "image-text matching, loss"),
+        ("itm_accuracy", "pairs classified correctly"),
+    ],
+    open,
+};
+
+fn open(config: &RunConfig) -> Result<(Source, NewTask), TrainError> {
+    // Pre-training never reads the test split.
+    let mut source = captions(config, &["train", "val"])?;
+    source.false_images = config.objectives.itm > 0.0 && config.objectives.false_images == FalseImages::DataSet;
+    let task: NewTask = Box::new(|config, tokenizer, vision| {
+        let batcher = BatcherConfig {
+            seed: config.run.seed,
+            image_size: vision.image_size(),
+            patches: vision.patches(),
+            mask_ratio: config.masking.image_ratio,
+            text: config.text_mask(),
+            objectives: ObjectiveWeights {
+                mlm: config.objectives.mlm,
+                mim: config.objectives.mim,
+                itm: config.objectives.itm,
+            },
+        };
+        Ok(Box::new(Pretraining::new(batcher, tokenizer.clone(), config.log.pictures)?))
+    });
+    Ok((source, task))
+}
 
 /// Words that are shown with the model's guesses.
 const SHOWN_GUESSES: usize = 3;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use m3ae_phantom::PhantomError;
 
-use super::{RunConfig, RunConfigError, TaskKind};
+use super::{RunConfig, RunConfigError};
 
 /// Longest file name of common file systems, less what is added to it (`.part`).
 const MAX_NAME: usize = 200;
@@ -75,7 +75,7 @@ impl RunConfig {
             1 => {}
             _ => return wrong("data", "more than one of `roco`, `phantom` and `sets` is given; keep one"),
         }
-        let fine_tuning = self.task.kind != TaskKind::Pretraining;
+        let fine_tuning = !self.task.is_pretraining();
         let initial = self.init.checkpoint.as_ref().is_some_and(|name| !name.is_empty());
         if data.phantom.is_none() && self.text.tokenizer.is_none() && !initial {
             let problem = "is missing: a folder with vocab.json and merges.txt, tokenizer.json, or vocab.txt";
@@ -83,11 +83,6 @@ impl RunConfig {
         }
         if fine_tuning && data.roco.is_some() {
             return wrong("data.roco", "fine-tuning reads prepared files: name the prepared set in data.sets");
-        }
-        if self.task.kind == TaskKind::Classification && data.phantom.is_some() {
-            let problem = "classification reads prepared files with classes, data.sets; the synthetic set (data.phantom) has \
-                           questions and captions only";
-            return wrong("task.kind", problem);
         }
         if fine_tuning && data.sets.len() > 1 {
             return wrong("data.sets", format!("fine-tuning takes one set, not {}", data.sets.len()));
@@ -111,7 +106,7 @@ impl RunConfig {
 
     fn validate_counts(&self) -> Result<(), RunConfigError> {
         // Image-text matching needs a matched and an unmatched pair.
-        let least_batch = if self.task.kind == TaskKind::Pretraining { 2 } else { 1 };
+        let least_batch = if self.task.is_pretraining() { 2 } else { 1 };
         match (self.train.steps, self.train.epochs) {
             (Some(_), Some(_)) => return wrong("train", "both `steps` and `epochs` are given; keep one"),
             (None, None) => return wrong("train", "give either `steps` or `epochs`"),
@@ -185,7 +180,7 @@ impl RunConfig {
     }
 
     /// Refuses batches of images that no device can hold in one tensor.
-    pub(super) fn check_batch(&self, image_size: usize) -> Result<(), RunConfigError> {
+    pub(crate) fn check_batch(&self, image_size: usize) -> Result<(), RunConfigError> {
         let values = image_size.checked_mul(image_size).and_then(|pixels| pixels.checked_mul(3));
         match values.and_then(|values| values.checked_mul(self.train.batch_size)) {
             Some(values) if values <= MAX_VALUES => Ok(()),

@@ -10,7 +10,7 @@ use m3ae_weights::{
 };
 
 use crate::error::TrainError;
-use crate::recipe::{InitSection, RunConfig, RunConfigError, TaskKind};
+use crate::recipe::{InitSection, RunConfig, RunConfigError};
 
 /// The weights that `[init]` names. Names, types and shapes are read; tensors when they are loaded.
 pub(crate) struct InitialWeights {
@@ -78,7 +78,7 @@ impl InitialWeights {
             reports.push((*key, load_text(&mut model.language_encoder, checkpoint).map_err(TrainError::of_key(key))?));
         }
         if let Some(Named { key, checkpoint, .. }) = &self.model {
-            let fresh_head = recipe.task.kind != TaskKind::Pretraining && !recipe.init.keep_head;
+            let fresh_head = !recipe.task.is_pretraining() && !recipe.init.keep_head;
             let options = match fresh_head {
                 true => LoadOptions::fine_tuning(),
                 false => LoadOptions { drop_heads: true, ..LoadOptions::default() },

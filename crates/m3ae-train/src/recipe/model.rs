@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::RunConfigError;
 use super::parse::most_similar;
 use fields::{ENCODER, Fields, HEADS, json};
-pub(super) use resolve::{Sizes, model_config};
+pub(crate) use resolve::{Sizes, model_config};
 
 /// Keys that stood directly in `[model]` before it had the structure of `config.json`, and where they are now.
 const FORMER: [(&str, &str); 13] = [

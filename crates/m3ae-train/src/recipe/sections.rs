@@ -24,36 +24,32 @@ fn default_directory() -> PathBuf {
     "runs".into()
 }
 
-/// What the model is trained for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// Masked language modelling, masked image modelling and image-text matching.
-    #[default]
-    Pretraining,
-    /// Question answering.
-    QuestionAnswering,
-    /// Classification of captioned images.
-    Classification,
-    /// Image-text retrieval.
-    Retrieval,
-}
+/// `task.kind` of pre-training; all other tasks are for fine-tuning.
+pub(crate) const PRETRAINING: &str = "pretraining";
 
 /// What the model is trained for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSection {
-    /// `pretraining`, `question-answering`, `classification` or `retrieval`.
-    pub kind: TaskKind,
+    /// `pretraining`, `question-answering`, `classification` or `retrieval`: the name of one of the [`TASKS`](crate::TASKS).
+    pub kind: String,
     /// Classification: the label column, `p_meth_label`, `i_meth_label`, `p_meth` or `i_meth`.
     pub label: String,
     /// Retrieval: false texts per image.
     pub false_texts: usize,
 }
 
+impl TaskSection {
+    /// Whether the model is pre-trained, not fine-tuned.
+    #[must_use]
+    pub fn is_pretraining(&self) -> bool {
+        self.kind == PRETRAINING
+    }
+}
+
 impl Default for TaskSection {
     fn default() -> Self {
-        Self { kind: TaskKind::Pretraining, label: "p_meth_label".into(), false_texts: 15 }
+        Self { kind: PRETRAINING.into(), label: "p_meth_label".into(), false_texts: 15 }
     }
 }
 

@@ -11,7 +11,6 @@ use super::{Run, RunFolder, Summary, notice_failure};
 use crate::checkpoint::{Best, RunCheckpoint};
 use crate::error::TrainError;
 use crate::metrics::{Metrics, Sums};
-use crate::recipe::TaskKind;
 
 /// Gets the first batch of a split.
 type FirstBatch<'a> = &'a mut dyn FnMut(&CaptionBatch, &RunFolder) -> Result<(), TrainError>;
@@ -68,7 +67,7 @@ impl Run<'_> {
     /// Tests the best weights and exports them as a model folder; pre-training exports the last.
     pub(super) fn finish(mut self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
         notice_failure(self.checkpoints.wait()?, observer);
-        let fine_tuning = self.config.task.kind != TaskKind::Pretraining;
+        let fine_tuning = !self.config.task.is_pretraining();
         let (mut model, mut step) = (self.model.valid(), self.progress.step);
         if let Some(best) = self.progress.best.clone().filter(|best| fine_tuning && best.step != step) {
             match self.load_best(best.step) {

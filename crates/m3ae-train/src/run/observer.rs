@@ -1,28 +1,29 @@
-//! What a run tells while it goes on.
+//! What a run reports while it trains.
 
 use serde::Serialize;
 
 use crate::metrics::Metrics;
-use crate::recipe::TaskKind;
 use crate::run::RunFolder;
 
-/// Told what happens, as it happens.
+/// Gets a run's events as they happen. Each method does nothing unless it is implemented; `()` observes nothing.
 pub trait Observer {
     /// Data and model are ready.
-    fn start(&mut self, start: &Start, folder: &RunFolder);
+    fn start(&mut self, _start: &Start, _folder: &RunFolder) {}
     /// An optimiser step is done.
-    fn step(&mut self, step: &StepReport);
+    fn step(&mut self, _step: &StepReport) {}
     /// The validation split was evaluated after `step` steps; whether the weights are the best so far.
-    fn validated(&mut self, step: usize, metrics: &Metrics, best: bool);
+    fn validated(&mut self, _step: usize, _metrics: &Metrics, _best: bool) {}
     /// Something went wrong that does not stop the run.
-    fn notice(&mut self, text: &str);
+    fn notice(&mut self, _text: &str) {}
 }
+
+impl Observer for () {}
 
 /// What a run begins with.
 #[derive(Debug, Clone, Serialize)]
 pub struct Start {
-    /// What is trained.
-    pub task: TaskKind,
+    /// The task, `task.kind` of the recipe.
+    pub task: String,
     /// Model parameters.
     pub parameters: usize,
     /// Training samples.

@@ -8,7 +8,6 @@ use ratatui::widgets::{Block, Paragraph, Row, Table};
 
 use super::chart::{chart, short};
 use super::view::{Phase, View};
-use crate::training::describe;
 use crate::training::pace::readable;
 
 /// Columns from which numbers stand beside the charts.
@@ -158,7 +157,7 @@ fn draw_charts(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let [main, row] = Layout::vertical([Constraint::Fill(1), Constraint::Length(small)]).areas(area);
     match view.history.metrics.get(view.chosen) {
         Some(metric) => {
-            let title = describe(&metric.name).trim();
+            let title = m3ae_train::describe_metric(&metric.name).trim();
             chart(frame, main, title, &metric.train.points(), &metric.validation.points(), view.steps, false);
         }
         None => chart(frame, main, "metrics", &[], &[], view.steps, false),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::fields::{ENCODER, Fields, json};
 use crate::error::TrainError;
 use crate::recipe::initial::{InitialWeights, Named};
-use crate::recipe::{RunConfig, RunConfigError, TaskKind};
+use crate::recipe::{RunConfig, RunConfigError};
 
 /// What a model's weights do not fix: a checkpoint is loaded whatever the recipe says here, with its tables resized.
 const FREE: [&str; 7] = [
@@ -257,7 +257,7 @@ fn check_tokenizer(
 
 fn finish(recipe: &RunConfig, mut config: M3aeConfig, heads: HeadsConfig) -> Result<M3aeConfig, TrainError> {
     let is_swin = config.vision.swin().is_some();
-    if is_swin && recipe.task.kind == TaskKind::Pretraining && recipe.objectives.mim > 0.0 {
+    if is_swin && recipe.task.is_pretraining() && recipe.objectives.mim > 0.0 {
         let problem = "masked image modelling is not defined for Swin, which cannot leave patches out: set objectives.mim = 0, \
                        or take a CLIP encoder";
         return Err(RunConfigError::value("objectives.mim", problem).into());

@@ -1,26 +1,22 @@
 //! What a run reads: data, tokenizer, task, and the model's sizes that follow from them.
 
 mod loaders;
-mod source;
 
 use std::path::PathBuf;
 
 use m3ae_data::{Loader, Skipped};
-use m3ae_model::{HeadsConfig, M3aeConfig, VisionConfig};
+use m3ae_model::{HeadsConfig, M3aeConfig};
 use m3ae_prepare::phantom;
 use m3ae_text::Tokenizer;
 use m3ae_weights::{CONFIG_FILE, TOKENIZER_FILE, folder_settings};
 
 use crate::checkpoint::RunCheckpoint;
 use crate::error::TrainError;
-use crate::finetune::{Classification, QuestionAnswering, Retrieval};
-use crate::pretrain::{BatcherConfig, Pretraining};
-use crate::recipe::initial::InitialWeights;
-use crate::recipe::model::{Sizes, model_config};
-use crate::recipe::{RunConfig, RunConfigError};
+use crate::recipe::{InitialWeights, RunConfig, RunConfigError, Sizes, model_config};
+use crate::source::Source;
 use crate::task::Task;
+use crate::tasks::find_task;
 use loaders::Loaders;
-use source::{Labels, Source};
 
 /// What a run reads: data, task, tokenizer, weights to start from, and the model's sizes that follow from them.
 pub struct Setup {
@@ -83,7 +79,7 @@ impl Setup {
 
     fn assemble(config: &RunConfig, origin: Origin) -> Result<Self, TrainError> {
         let tokenizer = tokenizer(config, &origin)?;
-        let source = Source::read(config)?;
+        let (source, new_task) = (find_task(&config.task.kind)?.open)(config)?;
         let sizes = match &origin {
             Origin::Beginning(weights) => Sizes::Weights(weights),
             Origin::Checkpoint { model, .. } => Sizes::Resumed(model),
@@ -92,16 +88,16 @@ impl Setup {
         let no_heads = HeadsConfig::new().with_mlm(false).with_mim(false).with_itm(false);
         let vision = model_config(config, &tokenizer, no_heads, &sizes)?.vision;
         config.check_batch(vision.image_size())?;
-        let digest = source.digest();
-        let Source { train, val, test, labels, unusable, lines_read } = source;
-        let task = task(config, labels, &tokenizer, &vision)?;
+        let task = new_task(config, &tokenizer, &vision)?;
         let model = model_config(config, &tokenizer, task.heads(), &sizes)?;
-        let loaders = Loaders::new(config, &tokenizer, vision.image_size(), [&train, &val, &test])?;
+        let loaders = Loaders::new(config, &tokenizer, vision.image_size(), &source)?;
         let (steps, validate_every) = steps(config, loaders.train.batches())?;
         let initial = match origin {
             Origin::Beginning(weights) => weights,
             Origin::Checkpoint { .. } => InitialWeights::none(),
         };
+        let digest = source.digest();
+        let Source { unusable, lines_read, .. } = source;
         let Loaders { train, val, test } = loaders;
         Ok(Self {
             task,
@@ -137,35 +133,6 @@ fn tokenizer(config: &RunConfig, origin: &Origin) -> Result<Tokenizer, TrainErro
         return Err(RunConfigError::value("text.tokenizer", problem).into());
     };
     Tokenizer::load(&path).map_err(TrainError::of_key("text.tokenizer"))
-}
-
-fn task(
-    config: &RunConfig,
-    labels: Labels,
-    tokenizer: &Tokenizer,
-    vision: &VisionConfig,
-) -> Result<Box<dyn Task>, TrainError> {
-    let (pad_id, image_size) = (tokenizer.specials().pad, vision.image_size());
-    Ok(match labels {
-        Labels::Questions { questions, answers } => {
-            Box::new(QuestionAnswering::new(&questions, answers, pad_id, image_size))
-        }
-        Labels::Classes { labels, classes } => Box::new(Classification::new(labels, classes, pad_id, image_size)),
-        Labels::None if config.task.kind == crate::recipe::TaskKind::Retrieval => {
-            Box::new(Retrieval::new(pad_id, image_size))
-        }
-        Labels::None => {
-            let batcher = BatcherConfig {
-                seed: config.run.seed,
-                image_size,
-                patches: vision.patches(),
-                mask_ratio: config.masking.image_ratio,
-                text: config.text_mask(),
-                objectives: config.weights(),
-            };
-            Box::new(Pretraining::new(batcher, tokenizer.clone(), config.log.pictures)?)
-        }
-    })
 }
 
 /// Optimiser steps of the run, and between two validations.
