@@ -63,8 +63,8 @@ pub struct Manifest {
     pub identity: Identity,
     /// Each file's length and hash.
     pub files: BTreeMap<String, FileHash>,
-    /// Hash of all the above: without it, a flipped bit in here would pass for other data, or another step. Formats before 2 had
-    /// none.
+    /// Hash of all the above: without it, a flipped bit in here would pass for other data, or another step. Formats
+    /// before 2 had none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     blake3: String,
 }
@@ -77,7 +77,8 @@ impl Manifest {
     }
 }
 
-/// Everything that a checkpoint is written from. Tensors are shared with the run, not copied; they are read when written.
+/// Everything that a checkpoint is written from. Tensors are shared with the run, not copied; they are read when
+/// written.
 pub(crate) struct Snapshot {
     pub model: M3ae,
     pub config: M3aeConfig,

@@ -8,11 +8,13 @@
 //! - [`pretrain`]: the pre-training step on one page, with its masks and losses.
 //! - [`TASKS`]: pre-training and each kind of fine-tuning; a [`Task`] is the part of a run that differs between them.
 //! - [`train`]: the loop that all tasks share; an [`Observer`] sees its progress.
-//! - [`AdamW`] has the reference's parameter groups by name, [`Schedule`] the learning rate, [`Devices`] several devices.
+//! - [`AdamW`] has the reference's parameter groups by name, [`Schedule`] the learning rate, [`Devices`] several
+//!   devices.
 //! - [`RunConfig`]: the recipe, in TOML.
 //!
-//! Everything random is keyed by seed, epoch, step and sample, and a [`RunCheckpoint`] holds all the rest: a run that is killed and
-//! resumed ends with the parameters, bit for bit, of one that was not (on a backend that is deterministic, as the CPU's are).
+//! Everything random is keyed by seed, epoch, step and sample, and a [`RunCheckpoint`] holds all the rest: a run that
+//! is killed and resumed ends with the parameters, bit for bit, of one that was not (on a backend that is
+//! deterministic, as the CPU's are).
 //!
 //! # Example
 //! A run from a recipe. `examples/minimal_loop.rs` trains without recipes and run folders, in about 60 lines.
@@ -33,8 +35,8 @@
 //! # Ok::<(), m3ae_train::TrainError>(())
 //! ```
 //!
-//! The backend is a feature of `burn`, which your crate chooses: `flex` for the CPU, `cuda` or `wgpu` for GPUs. `Device::default()`
-//! is then the first device of that backend.
+//! The backend is a feature of `burn`, which your crate chooses: `flex` for the CPU, `cuda` or `wgpu` for GPUs.
+//! `Device::default()` is then the first device of that backend.
 
 mod checkpoint;
 mod error;
@@ -58,7 +60,7 @@ pub use error::{MissingHead, TrainError};
 pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
 pub use metrics::{Measured, Metrics, NonFinite, Sums, Term};
-pub use optim::{AdamW, AdamWConfig, Decay, GradientNorms, Group, Rate, Schedule, gradient_norms};
+pub use optim::{AdamW, AdamWConfig, Decay, GradientNorms, Group, Rate, Schedule, gradient_norm, gradient_norms};
 pub use parallel::Devices;
 pub use pretrain::{
     Batcher, BatcherConfig, ItmOutput, MaskedTokens, Matching, MimOutput, MlmOutput, ObjectiveWeights, PretrainBatch,

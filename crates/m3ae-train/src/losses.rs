@@ -1,4 +1,5 @@
-//! The losses, each as the reference computes it (spec 2). All are means in float32 and give a tensor of one value.
+//! The losses, each as the reference computes it (`docs/spec.md`, section 2). All are means in float32 and give a
+//! tensor of one value.
 
 use burn::prelude::*;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
@@ -25,8 +26,8 @@ pub fn mim_loss(prediction: Tensor<3>, target: Tensor<3>, mask: Tensor<2>) -> Te
     (error * mask.clone()).sum() / mask.sum().clamp_min(1.0)
 }
 
-/// Question answering: binary cross-entropy with logits against scores in [0, 1], mean over all entries, times the number of
-/// answers. Both `[B, answers]`.
+/// Question answering: binary cross-entropy with logits against scores in [0, 1], mean over all entries, times the
+/// number of answers. Both `[B, answers]`.
 #[must_use]
 pub fn vqa_loss(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let [_, answers] = logits.dims();

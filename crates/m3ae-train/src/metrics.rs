@@ -171,7 +171,8 @@ impl<'de> Deserialize<'de> for Metrics {
     }
 }
 
-/// Numbers in JSON that come back bit for bit: finite ones as JSON numbers, the others as strings, `"NaN"`, `"inf"` and `"-inf"`.
+/// Numbers in JSON that come back bit for bit: finite ones as JSON numbers, the others as strings, `"NaN"`, `"inf"` and
+/// `"-inf"`.
 pub(crate) mod exact {
     use std::fmt;
 

@@ -1,13 +1,14 @@
 //! Data parallelism: the batches of one optimiser step on several devices of a machine.
 //!
-//! Every device has the same weights and takes every n-th batch of the step; gradients come together, by one of the two ways of
-//! [`Exchange`], on the first device, where the update is made and whose weights all others copy at the next step. So there is one
-//! truth: what is validated, saved and resumed is the first device's, and replicas cannot drift apart. The sum is the same as on one
-//! device, in another order.
+//! Every device has the same weights and takes every n-th batch of the step; gradients come together, by one of the two
+//! ways of [`Exchange`], on the first device, where the update is made and whose weights all others copy at the next
+//! step. So there is one truth: what is validated, saved and resumed is the first device's, and replicas cannot drift
+//! apart. The sum is the same as on one device, in another order.
 //!
-//! Burn also has hooks in the backward pass that reduce each gradient as it appears (`Tensor::set_distributed`). They are not used:
-//! they would do so in every backward pass instead of once per step, and a device that stops (a sample that cannot be read, a loss
-//! that is not finite) would leave the others waiting for ever. Here all devices first meet at a [barrier], once they have their gradients.
+//! Burn also has hooks in the backward pass that reduce each gradient as it appears (`Tensor::set_distributed`). They
+//! are not used: they would do so in every backward pass instead of once per step, and a device that stops (a sample
+//! that cannot be read, a loss that is not finite) would leave the others waiting for ever. Here all devices first meet
+//! at a [barrier], once they have their gradients.
 
 mod barrier;
 mod devices;

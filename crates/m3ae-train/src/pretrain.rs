@@ -1,5 +1,5 @@
-//! The pre-training step: masked language modelling (MLM), masked image modelling (MIM) and image-text matching (ITM) on one
-//! batch, in the order of `docs/spec.md`, section 2.
+//! The pre-training step: masked language modelling (MLM), masked image modelling (MIM) and image-text matching (ITM)
+//! on one batch, in the order of `docs/spec.md`, section 2.
 //!
 //! ```text
 //! samples ─ Batcher: masks, pairs ─▶ PretrainBatch
@@ -9,13 +9,13 @@
 //!   predict        heads and losses: PretrainOutput
 //! ```
 //!
-//! The reference runs the whole model three times per step; [`three_passes`] is that plain form. [`pretrain_step`] gives the
-//! same losses and gradients for less work: the whole images are encoded once for MLM and ITM, the whole texts once for MIM and
-//! ITM, MIM leaves the fusion at `mim_layer`, the last fusion layer computes only what MLM and ITM read of it, only the unmatched
-//! pairs of ITM encode another image, and only masked tokens meet the vocabulary.
+//! The reference runs the whole model three times per step; [`three_passes`] is that plain form. [`pretrain_step`]
+//! gives the same losses and gradients for less work: the whole images are encoded once for MLM and ITM, the whole
+//! texts once for MIM and ITM, MIM leaves the fusion at `mim_layer`, the last fusion layer computes only what MLM and
+//! ITM read of it, only the unmatched pairs of ITM encode another image, and only masked tokens meet the vocabulary.
 //!
-//! One difference is visible, under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and ITM the same
-//! one in none of the vision encoder, which has no dropout.
+//! One difference is visible, under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and
+//! ITM the same one in none of the vision encoder, which has no dropout.
 
 mod batch;
 mod batcher;
@@ -47,8 +47,8 @@ pub fn pretrain_step(model: &M3ae, batch: &PretrainBatch) -> Result<PretrainOutp
     predict(model, batch, states)
 }
 
-/// Encodes the texts for the fusion: masked ones for MLM, then whole ones for MIM and ITM. `[2B, L, D]`; `[B, L, D]` where
-/// only one kind is read.
+/// Encodes the texts for the fusion: masked ones for MLM, then whole ones for MIM and ITM. `[2B, L, D]`; `[B, L, D]`
+/// where only one kind is read.
 #[must_use]
 pub fn encode_texts(model: &M3ae, batch: &PretrainBatch) -> FusionText {
     let mut ids = Vec::with_capacity(2);

@@ -80,8 +80,8 @@ pub struct Run<'a> {
     device: Device,
     start: Start,
     model: M3ae,
-    /// Stands in for the model while the optimiser has it. It has no values: nobody else then holds the weights, which are updated
-    /// in place.
+    /// Stands in for the model while the optimiser has it. It has no values: nobody else then holds the weights, which
+    /// are updated in place.
     placeholder: M3ae,
     optimizer: AdamW,
     identity: Identity,
@@ -102,8 +102,8 @@ struct State {
 }
 
 impl<'a> Run<'a> {
-    /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added here). `folder` is
-    /// opened once the weights are there.
+    /// A run at its first step, with the recipe's initial weights, on `devices` (plain ones: differentiation is added
+    /// here). `folder` is opened once the weights are there.
     ///
     /// # Errors
     /// Weights that cannot be loaded, or a folder that cannot be written.
@@ -121,7 +121,8 @@ impl<'a> Run<'a> {
         Self::new(config, setup, devices, state, folder()?)
     }
 
-    /// A run that continues from `checkpoint`, which was found in its `folder`. The keys in `allowed` may have changed since.
+    /// A run that continues from `checkpoint`, which was found in its `folder`. The keys in `allowed` may have changed
+    /// since.
     ///
     /// # Errors
     /// The checkpoint is of another recipe, data set or tokenizer, or it cannot be read.

@@ -55,17 +55,18 @@ enum Origin {
 }
 
 impl Setup {
-    /// Opens everything that the recipe names, for a run that begins; makes the synthetic set if that is wanted and absent.
+    /// Opens everything that the recipe names, for a run that begins; makes the synthetic set if that is wanted and
+    /// absent.
     ///
     /// # Errors
-    /// A missing or damaged file, a synthetic set of another configuration, sizes that no model can have or that contradict the
-    /// weights of `[init]`, or fewer samples than one batch.
+    /// A missing or damaged file, a synthetic set of another configuration, sizes that no model can have or that
+    /// contradict the weights of `[init]`, or fewer samples than one batch.
     pub fn open(config: &RunConfig) -> Result<Self, TrainError> {
         Self::assemble(config, Origin::Beginning(InitialWeights::open(&config.init)?))
     }
 
-    /// As [`open`](Self::open), for a run that goes on from `checkpoint`: the model's configuration is the checkpoint's own, and the
-    /// weights of `[init]` are not opened.
+    /// As [`open`](Self::open), for a run that goes on from `checkpoint`: the model's configuration is the checkpoint's
+    /// own, and the weights of `[init]` are not opened.
     ///
     /// # Errors
     /// As [`open`](Self::open), or the checkpoint's configuration cannot be read.
@@ -116,8 +117,8 @@ impl Setup {
     }
 }
 
-/// The recipe's tokenizer; else that of the checkpoint that the run goes on from, the one beside `init.checkpoint`, or the synthetic
-/// set's.
+/// The recipe's tokenizer; else that of the checkpoint that the run goes on from, the one beside `init.checkpoint`, or
+/// the synthetic set's.
 fn tokenizer(config: &RunConfig, origin: &Origin) -> Result<Tokenizer, TrainError> {
     let in_phantom = TrainError::of_key("data.phantom");
     let made = config.data.phantom.as_ref().map(|folder| phantom::ensure(folder, &config.phantom)).transpose();

@@ -36,7 +36,8 @@ pub trait Task: Send + Sync {
     /// The model lacks a head that the task needs, or the batch lacks what the task reads.
     fn step(&self, model: &M3ae, samples: &CaptionBatch, number: u64, device: &Device) -> Result<Measured, TrainError>;
 
-    /// The number by which checkpoints are compared on the validation split: the higher, the better (spec 6).
+    /// The number by which checkpoints are compared on the validation split: the higher, the better (`docs/spec.md`,
+    /// section 6).
     fn score(&self, metrics: &Metrics) -> f64;
 
     /// The answers of the question-answering head, in its order.
@@ -44,7 +45,8 @@ pub trait Task: Send + Sync {
         None
     }
 
-    /// Writes files into the run's `folder` that show the model's predictions for the first validation batch, after `step` steps.
+    /// Writes files into the run's `folder` that show the model's predictions for the first validation batch, after
+    /// `step` steps.
     ///
     /// # Errors
     /// The device cannot be read, or a file cannot be written.

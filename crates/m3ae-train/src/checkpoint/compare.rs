@@ -25,8 +25,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The differences between a checkpoint and the run that is to be resumed with this `recipe` (TOML). Keys that change no result are left
-/// out, and so are those that `allowed` names, by key or by section.
+/// The differences between a checkpoint and the run that is to be resumed with this `recipe` (TOML). Keys that change
+/// no result are left out, and so are those that `allowed` names, by key or by section.
 ///
 /// # Errors
 /// One of the recipes is not TOML.

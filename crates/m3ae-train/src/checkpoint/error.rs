@@ -40,7 +40,8 @@ pub enum CheckpointError {
         /// What is wrong.
         problem: String,
     },
-    /// There are checkpoints, and all of them are damaged. To start anew silently would hide that something destroys them.
+    /// There are checkpoints, and all of them are damaged. To start anew silently would hide that something destroys
+    /// them.
     #[error("none of the checkpoints in {folder} is whole: restore one, or remove the run and start anew")]
     NoneWhole {
         /// The run's folder.

@@ -55,8 +55,8 @@ impl CheckpointManager {
         by_steps || (minutes > 0.0 && self.last.elapsed() >= Duration::from_secs_f64(minutes * 60.0))
     }
 
-    /// Writes a checkpoint, in the background if so configured, once the one before is written. Returns the failure of the one
-    /// before, or of this one, where the run goes on nevertheless.
+    /// Writes a checkpoint, in the background if so configured, once the one before is written. Returns the failure of
+    /// the one before, or of this one, where the run goes on nevertheless.
     pub(crate) fn save(&mut self, snapshot: Snapshot) -> Result<Option<CheckpointError>, CheckpointError> {
         let step = snapshot.progress.step;
         if self.saved_step == Some(step) {
@@ -111,8 +111,9 @@ impl CheckpointManager {
     }
 }
 
-/// The newest checkpoint of the run in the folder `run` that is whole; `None` if there are no checkpoints. Clears what a killed process
-/// left half-written. Newer checkpoints that are damaged are renamed, so that they do not count any more, and `notice` is told.
+/// The newest checkpoint of the run in the folder `run` that is whole; `None` if there are no checkpoints. Clears what
+/// a killed process left half-written. Newer checkpoints that are damaged are renamed, so that they do not count any
+/// more, and `notice` is told.
 ///
 /// The caller holds the run's lock: the leftover of a process that still writes is no leftover.
 ///
@@ -153,8 +154,8 @@ fn set_aside(path: &Path) -> Result<(), CheckpointError> {
     Ok(fs::rename(path, &aside).map_err(FilesError::io("rename", path))?)
 }
 
-/// Removes the checkpoints that are older than the newest `keep` ones, of which that of `step` is the last; then the best weights
-/// that no checkpoint names any more.
+/// Removes the checkpoints that are older than the newest `keep` ones, of which that of `step` is the last; then the
+/// best weights that no checkpoint names any more.
 fn remove_old(folder: &Path, step: usize, keep: usize) -> Result<(), CheckpointError> {
     let mut checkpoints = list(folder, STEP);
     checkpoints.retain(|(other, _)| *other <= step);

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Metrics, Sums, exact};
 
-/// Where a run stands. Everything else follows from the recipe: every random draw is keyed by seed, epoch, step and sample.
+/// Where a run stands. Everything else follows from the recipe: every random draw is keyed by seed, epoch, step and
+/// sample.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimiser steps done.

@@ -1,4 +1,4 @@
-//! Classification of captioned images (MELINDA).
+//! Classification of captioned images, as in MELINDA (`docs/spec.md`, section 2, "Fine-tuning losses").
 
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::prelude::*;
 use m3ae_weights::{Checkpoint, LazyTensor, LazyTensorError, WeightsError, write_tensors};
 
-use super::Moments;
+use super::adamw::Moments;
 
 /// Metadata key of each parameter's number of updates.
 const STEPS: &str = "steps";

@@ -1,4 +1,4 @@
-//! The learning rate over optimiser steps (spec 2, "Optimisation").
+//! The learning rate over optimiser steps (`docs/spec.md`, section 2, "Optimisation").
 
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// What step number `step` (from 0) multiplies every group's rate with. The first step of a warm-up has factor 0, as in
-    /// the reference.
+    /// What step number `step` (from 0) multiplies every group's rate with. The first step of a warm-up has factor 0,
+    /// as in the reference.
     #[must_use]
     pub fn factor(&self, step: usize) -> f64 {
         if step < self.warmup {

@@ -1,5 +1,5 @@
-//! A barrier before a sum over all devices: in a collective, a device that stays away leaves the others waiting for ever. Here each
-//! device first says which parameters have a gradient, or gives up.
+//! A barrier before a sum over all devices: in a collective, a device that stays away leaves the others waiting for
+//! ever. Here each device first says which parameters have a gradient, or gives up.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};

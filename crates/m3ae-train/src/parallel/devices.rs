@@ -26,8 +26,8 @@ pub(super) enum Exchange {
 }
 
 impl Devices {
-    /// Takes these devices; `collectives` tells whether the backend can sum over them by itself (with Burn 0.22, CUDA where NCCL can
-    /// be loaded). Where such sums are to be used, one of known numbers is made first.
+    /// Takes these devices; `collectives` tells whether the backend can sum over them by itself (with Burn 0.22, CUDA
+    /// where NCCL can be loaded). Where such sums are to be used, one of known numbers is made first.
     ///
     /// # Errors
     /// There is no device, collectives are asked for and the backend has none, or their sum is wrong.

@@ -1,7 +1,7 @@
 //! One sum of gradients over all devices, by a reducer such as the backend's collectives.
 //!
-//! Gradients are laid end to end in flat buckets, in the model's order: few large transfers instead of hundreds of small ones, and
-//! as many elements on each device whatever the layout of its gradients.
+//! Gradients are laid end to end in flat buckets, in the model's order: few large transfers instead of hundreds of
+//! small ones, and as many elements on each device whatever the layout of its gradients.
 
 use std::fmt::Debug;
 
@@ -21,8 +21,8 @@ pub(super) type Finish = Box<dyn FnOnce() -> Tensor<1>>;
 
 /// Sums flat tensors over the devices of a run.
 pub(super) trait Reducer: Debug + Send + Sync {
-    /// Starts a sum of which device `number` brings `part`. Every device calls this, from its own thread, for its parts in the same
-    /// order; the part's memory belongs to the sum from then on.
+    /// Starts a sum of which device `number` brings `part`. Every device calls this, from its own thread, for its parts
+    /// in the same order; the part's memory belongs to the sum from then on.
     fn start(&self, number: usize, part: Tensor<1>) -> Finish;
 }
 

@@ -1,5 +1,5 @@
-//! Several devices, gradient checkpointing and bfloat16 give one device's gradient, each within its rounding; a device that fails ends
-//! the step and leaves nobody waiting.
+//! Several devices, gradient checkpointing and bfloat16 give one device's gradient, each within its rounding; a device
+//! that fails ends the step and leaves nobody waiting.
 
 use std::sync::{Arc, Barrier, Mutex};
 

@@ -1,4 +1,5 @@
-//! From samples to tensors: padding, masking, pairing. Every random draw is keyed by (seed, epoch, sample id), or by the step.
+//! From samples to tensors: padding, masking, pairing. Every random draw is keyed by (seed, epoch, sample id), or by
+//! the step.
 
 use burn::prelude::*;
 use m3ae_data::CaptionBatch;
@@ -46,8 +47,8 @@ impl Batcher {
     /// A batcher for texts of this tokenizer.
     ///
     /// # Errors
-    /// Shares outside [0, 1], a ratio that removes no patch or all of them, special tokens outside the vocabulary, or no
-    /// objective.
+    /// Shares outside [0, 1], a ratio that removes no patch or all of them, special tokens outside the vocabulary, or
+    /// no objective.
     pub fn new(config: BatcherConfig, tokenizer: &Tokenizer) -> Result<Self, TrainError> {
         let specials = tokenizer.specials();
         let size = tokenizer.vocab_size() as u32;
@@ -117,8 +118,8 @@ impl Batcher {
         Ok(VisiblePatches::new(&PatchMaskBatch::draw(self.patches, self.mask_ratio, keys)?, device))
     }
 
-    /// Half of the pairs keep their image (rounded down). The others get the false images that were loaded with them, which alone
-    /// become a tensor; where none were loaded, they get other images of the batch.
+    /// Half of the pairs keep their image (rounded down). The others get the false images that were loaded with them,
+    /// which alone become a tensor; where none were loaded, they get other images of the batch.
     fn matching(&self, samples: &CaptionBatch, step: u64, device: &Device) -> Matching {
         let size = samples.len();
         let matched = matched_pairs(size, self.seed, step);

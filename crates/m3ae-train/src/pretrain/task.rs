@@ -65,8 +65,8 @@ pub struct Pretraining {
 }
 
 impl Pretraining {
-    /// Pre-training on captions of this tokenizer. Each validation draws the first `pictures` images' reconstructions, and lists the
-    /// model's guesses for the masked tokens of their captions.
+    /// Pre-training on captions of this tokenizer. Each validation draws the first `pictures` images' reconstructions,
+    /// and lists the model's guesses for the masked tokens of their captions.
     ///
     /// # Errors
     /// As [`Batcher::new`].
@@ -159,7 +159,8 @@ struct GuessedWord {
 }
 
 impl Pretraining {
-    /// For the first captions: the model's guesses for each masked token. Texts are `length` tokens long, padding included.
+    /// For the first captions: the model's guesses for each masked token. Texts are `length` tokens long, padding
+    /// included.
     fn guesses(
         &self,
         samples: &CaptionBatch,

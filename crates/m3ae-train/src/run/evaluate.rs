@@ -43,8 +43,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Metrics of a split without dropout, in the recipe's precision, with random draws that never change; `first` gets its first
-    /// batch.
+    /// Metrics of a split without dropout, in the recipe's precision, with random draws that never change; `first` gets
+    /// its first batch.
     fn evaluate(&mut self, model: &M3ae, loader: &Loader, first: FirstBatch<'_>) -> Result<Metrics, TrainError> {
         let device = self.device.clone().inner();
         let model = model.clone().with_precision(self.config.train.precision);
@@ -110,7 +110,8 @@ impl Run<'_> {
     }
 }
 
-/// Whether `score` is higher than the best one before. One that is not a number never is, and every other one is higher than it.
+/// Whether `score` is higher than the best one before. One that is not a number never is, and every other one is higher
+/// than it.
 fn is_better(score: f64, best: Option<f64>) -> bool {
     !score.is_nan() && best.is_none_or(|best| best.is_nan() || score > best)
 }

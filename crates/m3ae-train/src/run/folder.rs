@@ -67,7 +67,8 @@ impl RunFolder {
     /// Makes the folder of `config`.
     ///
     /// # Errors
-    /// The folder holds a run already (unless `overwrite`, which removes it), holds something else, or cannot be written.
+    /// The folder holds a run already (unless `overwrite`, which removes it), holds something else, or cannot be
+    /// written.
     pub fn create(config: &RunConfig, overwrite: bool) -> Result<Self, RunFolderError> {
         let path = config.folder();
         Self::check_free(config, overwrite)?;
@@ -94,8 +95,8 @@ impl RunFolder {
         }
     }
 
-    /// Opens the folder of `config` to resume the run in it; makes it if it is not there. What killed processes left half-written is
-    /// removed. Nothing else changes until the run begins.
+    /// Opens the folder of `config` to resume the run in it; makes it if it is not there. What killed processes left
+    /// half-written is removed. Nothing else changes until the run begins.
     ///
     /// # Errors
     /// The folder cannot be written, holds something that is not a run, or another process trains in it.
@@ -120,8 +121,8 @@ impl RunFolder {
         Ok(Self { path, metrics, metrics_bytes, _lock: lock })
     }
 
-    /// The run's newest checkpoint that is whole; `None` if it has no checkpoints. `notice` is told of newer ones that are damaged; they
-    /// are renamed, so that they do not count any more.
+    /// The run's newest checkpoint that is whole; `None` if it has no checkpoints. `notice` is told of newer ones that
+    /// are damaged; they are renamed, so that they do not count any more.
     ///
     /// # Errors
     /// All of the run's checkpoints are damaged (then none is renamed), or a leftover cannot be removed.

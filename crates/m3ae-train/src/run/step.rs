@@ -10,12 +10,12 @@ use super::observer::{Line, Observer, StepReport};
 use crate::checkpoint::Window;
 use crate::error::TrainError;
 use crate::metrics::NonFinite;
-use crate::optim::gradient_norms;
+use crate::optim::gradient_norm;
 use crate::parallel::Work;
 
 impl Run<'_> {
-    /// The batches of one optimiser step, from the next epoch where this one ends. A batch without a readable sample is passed
-    /// over.
+    /// The batches of one optimiser step, from the next epoch where this one ends. A batch without a readable sample is
+    /// passed over.
     pub(super) fn next_batches(&mut self) -> Result<Vec<CaptionBatch>, TrainError> {
         let mut chosen = Vec::with_capacity(self.config.train.accumulate);
         let mut epochs_begun = 0;
@@ -54,7 +54,7 @@ impl Run<'_> {
             first: (step * self.config.train.accumulate) as u64,
         };
         let gradients = work.gradients(&self.model, &self.devices, &mut self.progress.window.sums)?;
-        let norm = gradient_norms(&self.model, &gradients).total;
+        let norm = gradient_norm(&self.model, &gradients);
         if !norm.is_finite() {
             return Err(work.not_finite(NonFinite { name: "gradient's norm", value: norm }));
         }
