@@ -13,7 +13,8 @@ use crate::names::{ProtocolName, Split};
 pub fn prepare_options(set: SetName, protocol: Option<ProtocolName>) -> PrepareOptions {
     let is_rad = set == SetName::VqaRad;
     let (vocabulary, val) = match protocol {
-        // Of the published sets, VQA-RAD alone has no validation split: what its users put in its place is a copy of test.
+        // Of the published sets, VQA-RAD alone has no validation split: what its users put in its place is a copy of
+        // test.
         Some(ProtocolName::Clean) => (VocabularyScope::Train, is_rad.then_some(ValChoice::Split)),
         Some(ProtocolName::Published) => (VocabularyScope::All, is_rad.then_some(ValChoice::CopyTest)),
         None => (VocabularyScope::All, None),

@@ -151,9 +151,10 @@ fn unknown(answers: &[String], data: &Questions) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_data::{CaptionSample, Question, QuestionSet};
     use m3ae_text::Vocabulary;
+
+    use super::*;
 
     /// A set whose training questions have these answers, and whose test questions those.
     fn data(train: &[&str], test: &[&str], with_train: bool) -> Questions {

@@ -237,8 +237,9 @@ fn cases(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_data::CaptionSample;
+
+    use super::*;
 
     fn question(image: &str) -> Question {
         Question {

@@ -19,12 +19,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use m3ae_cli::backend::Backend;
 
 use all::AllArgs;
 use curve::CurveArgs;
 use data::DataArgs;
 use load::LoadArgs;
-use m3ae_cli::backend::Backend;
 use profile::ProfileArgs;
 use retrieval::RetrievalArgs;
 use sizes::SizesArgs;

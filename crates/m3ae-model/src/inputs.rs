@@ -92,9 +92,10 @@ fn int_matrix(values: Vec<i64>, shape: [usize; 2], device: &Device) -> Tensor<2,
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use burn::tensor::DType;
     use m3ae_random::{Key, Stream};
+
+    use super::*;
 
     fn is(found: Tensor<2, Int>, expected: TensorData) {
         found.into_data_dtype(DType::I64).assert_eq(&expected, true);

@@ -125,8 +125,9 @@ impl TextEncoder {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use burn::tensor::TensorData;
+
+    use super::*;
 
     #[test]
     fn roberta_positions_skip_padding_and_bert_positions_count_from_zero() {

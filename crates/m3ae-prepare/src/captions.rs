@@ -1,19 +1,21 @@
 //! ROCO's layout: for pre-training, with the sentences that refer to a figure; for retrieval, with its captions only.
 
-use crate::roco::read_roco;
-use crate::{
-    Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan,
-    lines::{self, place},
-    python_random::PythonRandom,
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
 };
+
 use m3ae_data::{
     CaptionSample, CaptionSet, SkipReason, Skipped,
     arrow::{Kind, RowData},
     collapse_whitespace,
 };
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
+
+use crate::roco::read_roco;
+use crate::{
+    Dropped, Plan, PlannedRow, PrepareError, PrepareOptions, SetName, SplitPlan,
+    lines::{self, place},
+    python_random::PythonRandom,
 };
 
 /// Fewer words say nothing about an image.
@@ -120,8 +122,8 @@ fn rows(set: CaptionSet, split: &str, file_name: &str) -> SplitPlan {
     }
 }
 
-/// Adds the sentences of the articles that refer to a figure, where both MedICaT's file of them and a file of ROCO's that
-/// says which figure is which image are there: `dlinks.txt`, or else `licences.txt`.
+/// Adds the sentences of the articles that refer to a figure, where both MedICaT's file of them and a file of ROCO's
+/// that says which figure is which image are there: `dlinks.txt`, or else `licences.txt`.
 fn add_references(raw: &Path, split: &str, planned: &mut SplitPlan) -> Result<(), PrepareError> {
     let folder = raw.join(split).join("radiology");
     let (links, licences) = (folder.join("dlinks.txt"), folder.join("licences.txt"));

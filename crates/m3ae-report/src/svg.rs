@@ -1,7 +1,8 @@
 //! A drawing: the few elements that charts need.
 //!
-//! Written here because a file of its own must be XML, in which every element is closed, while maud writes HTML, and because
-//! charts follow the reader's light or dark scheme through CSS classes, where plotting crates draw in fixed colours.
+//! Written here because a file of its own must be XML, in which every element is closed, while maud writes HTML, and
+//! because charts follow the reader's light or dark scheme through CSS classes, where plotting crates draw in fixed
+//! colours.
 
 use std::fmt::Write;
 

@@ -57,9 +57,10 @@ impl ModuleVisitor for Visitor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use burn::prelude::*;
     use m3ae_model::M3aeConfig;
+
+    use super::*;
 
     #[test]
     fn linear_weights_are_listed_as_pytorch_stores_them() {

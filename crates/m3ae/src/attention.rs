@@ -113,8 +113,9 @@ fn overlaid(picture: &RgbImage, map: &AttentionMap) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use m3ae_image::{ClipTransform, Image, Layout};
+
+    use super::*;
 
     #[test]
     fn the_warmest_place_of_the_picture_is_the_largest_weight_and_the_coldest_is_the_image() {

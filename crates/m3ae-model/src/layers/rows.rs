@@ -14,8 +14,9 @@ pub(crate) fn take_rows(x: Tensor<3>, ids: Tensor<2, Int>) -> Tensor<3> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use burn::tensor::TensorData;
+
+    use super::*;
 
     #[test]
     fn take_rows_takes_each_batch_entry_own_rows() {

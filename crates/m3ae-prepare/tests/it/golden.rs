@@ -1,12 +1,13 @@
 //! Real data sets, prepared: against what the reference's preparation wrote.
 
+use std::{collections::BTreeMap, fs, path::Path};
+
 use m3ae_data::{
     arrow::{ArrowFile, Kind, RowData},
     read_questions_arrow,
 };
 use m3ae_prepare::{PrepareOptions, PrepareReport, SetName, ValChoice, VocabularyScope, plan, prepare};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::{
     locate::{golden, larger_golden},

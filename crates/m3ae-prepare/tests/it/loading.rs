@@ -1,12 +1,14 @@
 //! Folders in ROCO's layout, loaded.
 
-use crate::locate::{golden, larger_golden};
+use std::fs;
+
 use image::GrayImage;
 use m3ae_data::{Loader, LoaderConfig, SkipReason};
 use m3ae_image::{MEAN, STD};
 use m3ae_prepare::read_roco;
 use m3ae_text::Tokenizer;
-use std::fs;
+
+use crate::locate::{golden, larger_golden};
 
 #[test]
 fn the_images_of_a_folder_reach_the_loader() {

@@ -13,11 +13,12 @@ mod locate;
 mod processes;
 mod promises;
 
-use m3ae_prepare::{Plan, PrepareError, PrepareOptions, SetName, prepare};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use m3ae_prepare::{Plan, PrepareError, PrepareOptions, SetName, prepare};
 
 /// The smallest PNG there is, with some bytes of its own behind it.
 fn png(number: usize) -> Vec<u8> {

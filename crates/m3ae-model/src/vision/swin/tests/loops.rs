@@ -2,9 +2,8 @@
 
 use burn::nn::Linear;
 
-use crate::layers::LayerNorm;
-
 use super::numbers;
+use crate::layers::LayerNorm;
 use crate::vision::swin::block::SwinBlock;
 use crate::vision::swin::window::WindowAttention;
 
