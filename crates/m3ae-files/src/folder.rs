@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::error::FilesError;
 use crate::file::{BUFFER, sync_folder};
 use crate::hash::{FileHash, HashingWriter};
 use crate::leftovers::{self, OLD, PART, Reserved};
+
+/// Threads that sync files. A file system writes what several wait for at once: 2060 small images took 16 s one after
+/// the other, and 0.4 s with eight threads (ext4).
+const SYNC_THREADS: usize = 8;
 
 /// Makes the folder at `path`, whole or not at all: `fill` writes into a temporary folder beside it, which then takes
 /// the name. `path` must not exist, or be an empty folder. An error of `fill` is passed on, and nothing is left.
@@ -167,17 +173,42 @@ impl NewFolder {
 
 /// Syncs a folder's files, other than those that are `synced`, its folders and itself.
 fn sync_all(folder: &Path, synced: &BTreeMap<String, FileHash>) -> Result<(), FilesError> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    list(folder, &mut files, &mut folders)?;
+    files.retain(|path| {
+        let name = path.strip_prefix(folder).ok().and_then(Path::to_str);
+        !name.is_some_and(|name| synced.contains_key(name))
+    });
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), FilesError> {
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Windows syncs files that are open for writing only.
+            let file = OpenOptions::new().read(true).write(cfg!(windows)).open(path);
+            file.and_then(|file| file.sync_all()).map_err(FilesError::io("write", path))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..files.len().min(SYNC_THREADS)).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        // A thread that panicked has synced less than it should.
+        let failed = |_| Err(FilesError::io("write", folder)(io::Error::other("a thread failed")));
+        others.into_iter().map(|other| other.join().unwrap_or_else(failed)).fold(own, Result::and)
+    })?;
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// A folder's files; and its folders, each after those in it.
+fn list(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> Result<(), FilesError> {
     for entry in fs::read_dir(folder).map_err(FilesError::io("read", folder))? {
         let entry = entry.map_err(FilesError::io("read", folder))?;
-        let path: PathBuf = entry.path();
-        let kind = entry.file_type().map_err(FilesError::io("read", &path))?;
+        let kind = entry.file_type().map_err(FilesError::io("read", folder))?;
         if kind.is_dir() {
-            sync_all(&path, &BTreeMap::new())?;
-        } else if kind.is_file() && !entry.file_name().to_str().is_some_and(|name| synced.contains_key(name)) {
-            // Windows syncs files that are open for writing only.
-            let file = OpenOptions::new().read(true).write(cfg!(windows)).open(&path);
-            file.and_then(|file| file.sync_all()).map_err(FilesError::io("write", &path))?;
+            list(&entry.path(), files, folders)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
         }
     }
-    sync_folder(folder)
+    folders.push(folder.to_owned());
+    Ok(())
 }
