@@ -145,8 +145,10 @@ fn is_long(line: &str) -> bool {
     line.chars().count() > MAX_COLUMNS && !line.contains("://")
 }
 
+/// A table's row stays on one line.
 fn is_long_comment(line: &str) -> bool {
-    line.trim_start().starts_with("//") && is_long(line)
+    let comment = line.trim_start();
+    comment.starts_with("//") && !comment.trim_start_matches(['/', '!', ' ']).starts_with('|') && is_long(line)
 }
 
 /// Tables and pictures stay on one line.
@@ -231,6 +233,7 @@ mod tests {
         for (path, start, wide) in [
             ("src/a.rs", "/// ", true),
             ("src/a.rs", "    // ", true),
+            ("src/a.rs", "//! | ", false),
             ("src/a.rs", "let x = ", false),
             ("src/a.rs", "// see https://example.org ", false),
             ("a.md", "", true),

@@ -9,6 +9,21 @@
 //! - [`Loader`] makes batches with threads. A batch depends on seed, epoch and number only.
 //!
 //! Batches are plain vectors: no tensor library is chosen here.
+//!
+//! ```no_run
+//! use m3ae_data::{Loader, LoaderConfig, read_captions_arrow};
+//! use m3ae_text::Tokenizer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let set = read_captions_arrow("data/arrows/roco_train.arrow".as_ref())?;
+//! let tokenizer = Tokenizer::load("roberta-base".as_ref())?;
+//! let loader = Loader::new(&set.samples, &tokenizer, &LoaderConfig::default())?;
+//! for batch in loader.epoch(0, 0) {
+//!     println!("{} samples", batch?.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod arrow;
 mod batch;

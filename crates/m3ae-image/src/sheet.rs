@@ -11,9 +11,9 @@ const GROUP_GAP: u32 = 16;
 /// Small pictures are enlarged by a whole factor, to at least this side in pixels.
 const LEAST_SIDE: u32 = 160;
 
-/// Draws `columns` of pictures of `side` × `side` pixels: one group per image, with a picture from each column, and two groups
-/// to a row. Each column has `[n, 3, side, side]` values, normalised as [`ClipTransform`](crate::ClipTransform) does it; as
-/// many images are drawn as the shortest column has.
+/// Draws `columns` of pictures of `side` × `side` pixels: one group per image, with a picture from each column, and two
+/// groups to a row. Each column has `[n, 3, side, side]` values, normalised as [`ClipTransform`](crate::ClipTransform)
+/// does it; as many images are drawn as the shortest column has.
 #[must_use]
 pub fn side_by_side(columns: &[Vec<f32>], side: usize) -> RgbImage {
     let side = side.max(1);

@@ -29,11 +29,12 @@ impl Reconstruction {
 }
 
 impl M3ae {
-    /// Puts predicted patches into the images they were removed from. `image` is `[B, 3, S, S]`, `removed` is `[B, N]` with 1
-    /// where a patch was removed, and `predicted` is what the decoder gives, `[B, N, P·P·3]`.
+    /// Puts predicted patches into the images they were removed from. `image` is `[B, 3, S, S]`, `removed` is `[B, N]`
+    /// with 1 where a patch was removed, and `predicted` is what the decoder gives, `[B, N, P·P·3]`.
     ///
-    /// A model with `norm_pix_loss` predicts patches normalised by their own mean and deviation. Both are then taken from the
-    /// original, as is usual for masked auto-encoders, so the model contributes only the structure within a patch.
+    /// A model with `norm_pix_loss` predicts patches normalised by their own mean and deviation. Both are then taken
+    /// from the original, as is usual for masked auto-encoders, so the model contributes only the structure within a
+    /// patch.
     #[must_use]
     pub fn reconstruction(&self, image: Tensor<4>, removed: Tensor<2>, mut predicted: Tensor<3>) -> Reconstruction {
         let patch = self.patch_size();

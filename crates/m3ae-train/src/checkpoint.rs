@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! checkpoints/step-000400/
-//!     config.json, model.safetensors, tokenizer.json, answers.json    a model folder, as `m3ae-weights` writes and opens it
+//!     config.json, model.safetensors, tokenizer.json, answers.json    a model folder, as `m3ae-weights` writes it
 //!     optimizer.safetensors    AdamW's moments: `first.<parameter>`, `second.<parameter>`
 //!     progress.json            where the run stands
 //!     recipe.toml              the resolved recipe

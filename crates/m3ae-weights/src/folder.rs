@@ -1,8 +1,8 @@
 //! A model folder: everything needed to use a model, in one place.
 //!
 //! ```text
-//! config.json         {"format": "m3ae", "version": 1, "model": {…}, "max_length": 32}: the model's configuration and, if
-//!                     known, the longest text that it was trained with
+//! config.json         {"format": "m3ae", "version": 1, "model": {…}, "max_length": 32}: the model's configuration and,
+//!                     if known, the longest text that it was trained with
 //! model.safetensors   the weights, under the reference's names
 //! tokenizer.json      Hugging Face tokenizer (if given)
 //! answers.json        ["yes", "no", …]: the answers of the question-answering head, in its order (if it has one)

@@ -21,11 +21,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use archive::Archive;
-use pickle::{Id, Pickle, PickleError, Value, View};
-
 use crate::error::WeightsError;
 use crate::stored::{Source, StoredTensor, elements};
+pub(crate) use archive::Archive;
+use pickle::{Id, Pickle, PickleError, Value, View};
 
 /// Largest `data.pkl` of a TorchScript archive. CLIP's has about 100 kB.
 pub(crate) const MAX_PICKLE: u64 = 2 << 20;

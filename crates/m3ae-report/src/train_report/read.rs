@@ -112,8 +112,8 @@ fn forget_from(curve: &mut Vec<Point>, step: u64) {
     curve.truncate(kept);
 }
 
-/// Adds numbers to their curves. One that is not finite is a gap: JSON has no such number, so it stands there as "NaN", "inf" or
-/// "-inf", or as `null`.
+/// Adds numbers to their curves. One that is not finite is a gap: JSON has no such number, so it stands there as "NaN",
+/// "inf" or "-inf", or as `null`.
 fn extend(curves: &mut Curves, step: u64, numbers: Map<String, Value>) {
     for (name, value) in numbers {
         let number = match &value {

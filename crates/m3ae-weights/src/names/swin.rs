@@ -101,8 +101,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use Merging::{EndsStage, StartsStage};
+
+    use super::*;
 
     #[test]
     fn both_forms_give_our_paths() {
