@@ -1,7 +1,7 @@
 //! Initial weights.
 
 use burn::module::{ModuleVisitor, Param, ParamId};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
+use burn::nn::{Embedding, Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 
@@ -74,8 +74,7 @@ impl Init {
 
     /// An embedding table.
     pub(crate) fn embedding(&self, rows: usize, width: usize, device: &Device) -> Embedding {
-        let zeros = EmbeddingConfig::new(rows, width).with_initializer(Initializer::Zeros);
-        Embedding { weight: self.parameter([rows, width], device), ..zeros.init(device) }
+        Embedding { weight: self.parameter([rows, width], device) }
     }
 }
 
