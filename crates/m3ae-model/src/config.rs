@@ -1,6 +1,7 @@
 //! What a model is made of: sizes, depths and which heads it carries. `Config -> init(&device) -> forward`.
 
 mod check;
+mod limits;
 mod swin;
 mod text;
 mod vision;
@@ -205,12 +206,13 @@ impl M3aeConfig {
         Self { initializer_range, ..self }
     }
 
-    /// Checks that a model can be built: divisibility, non-zero sizes, layers that exist.
+    /// Checks that a model can be built: limits, divisibility, non-zero sizes, layers that exist.
     ///
     /// # Errors
     /// The first field that is wrong, by its path.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self { vision, text, fusion, mim, heads, initializer_range } = self;
+        limits::check(self)?;
         vision.validate()?;
         text.validate()?;
         at_least_one([
@@ -236,7 +238,7 @@ impl M3aeConfig {
         }
         dropout("fusion.dropout", fusion.dropout)?;
         if !(*initializer_range > 0.0 && *initializer_range <= 1.0) {
-            let problem = format!("{initializer_range} is not between 0 and 1");
+            let problem = format!("{initializer_range:?} is not between 0 and 1");
             return Err(ConfigError { field: "initializer_range", problem });
         }
         if heads.mim && vision.swin().is_some() {

@@ -33,7 +33,7 @@ pub enum TrainError {
         error: Box<TrainError>,
     },
     /// A prepared file of a set that the recipe names.
-    #[error("data.sets: {path}, a prepared file of {set}, is missing")]
+    #[error("data.sets: {path}, a prepared file of {set} in the folder data.prepared, is missing")]
     NotPrepared {
         /// The set.
         set: String,

@@ -1,5 +1,5 @@
-//! A run's recipe: TOML, strict, with `--set key=value` on top. Every field is documented where it is declared, and checked
-//! before anything starts.
+//! A run's recipe: TOML, strict, with `--set key=value` on top. Every field is documented where it is declared, and
+//! checked before anything starts.
 
 mod check;
 mod initial;
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::optim::{AdamWConfig, Schedule};
-use parse::{set, with_suggestion};
+use parse::{line_of, set, shorten, with_suggestion};
 
 pub(crate) use initial::{InitialWeights, draw_weights};
 pub use model::ModelSection;
-pub(crate) use model::{Sizes, model_config};
+pub(crate) use model::{Sizes, model_config, rename_former};
 pub(crate) use sections::PRETRAINING;
 pub use sections::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ObjectivesSection,
@@ -123,7 +123,7 @@ impl RunConfig {
     pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Self, RunConfigError> {
         let failed = |origin: &str, error: toml::de::Error| RunConfigError::Parse {
             origin: origin.to_owned(),
-            problem: with_suggestion(&error.to_string()),
+            problem: shorten(with_suggestion(&error.to_string())),
         };
         let mut table: toml::Table = toml::from_str(text).map_err(|error| failed(origin, error))?;
         for option in overrides {
@@ -134,8 +134,16 @@ impl RunConfig {
         } else {
             table.try_into().map_err(|error| failed(&format!("{origin} with --set"), error))?
         };
-        config.validate()?;
-        Ok(config)
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err(RunConfigError::Value { key, problem }) => {
+                let is_set = overrides.iter().any(|option| option.trim_start().starts_with(&*key));
+                let line = if is_set { None } else { line_of(text, &key) };
+                let place = line.map(|line| format!(" ({origin}, line {line})")).unwrap_or_default();
+                Err(RunConfigError::Value { key, problem: problem + &place })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The optimiser's constants.

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use crate::checkpoint::Checkpoint;
 use crate::error::WeightsError;
 use crate::export::{state_dict, write_tensors};
-use crate::infer::check_size;
 use crate::load::load;
 use crate::locate::locate;
 use crate::report::LoadReport;
@@ -190,8 +189,7 @@ pub fn folder_settings(path: &Path) -> Result<Option<FolderSettings>, WeightsErr
     }
     let model = json.get_mut("model").map(Value::take).unwrap_or_default();
     let config: M3aeConfig = serde_json::from_value(model).map_err(|error| failed(format!("model: {error}")))?;
-    config.validate()?;
-    check_size(path, &config)?;
+    config.validate().map_err(|error| failed(error.to_string()))?;
     let max_length = json.get("max_length").and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
     Ok(Some(FolderSettings { config, max_length }))
 }

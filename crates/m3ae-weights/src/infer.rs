@@ -14,11 +14,6 @@ use crate::shapes::Shapes;
 use crate::text::text_config;
 use crate::{pytorch, swin};
 
-/// Most values in a position table: 64 million, where the published model has 0.4.
-const MAX_POSITIONS: usize = 1 << 26;
-/// Most layers of any stack.
-const MAX_LAYERS: usize = 1024;
-
 fn clip_config(shapes: &Shapes<'_>, image_size: usize) -> Result<ClipVisionConfig, WeightsError> {
     let visual = "vision_encoder.visual";
     let [width, _, patch, _] = shapes.of(&format!("{visual}.conv1.weight"))?;
@@ -79,30 +74,7 @@ pub fn infer_config(
         .with_irtr(shapes.has("irtr_head."));
     let config = M3aeConfig::new(vision, text, fusion, mim, heads);
     config.validate()?;
-    check_size(&checkpoint.path, &config)?;
     Ok(config)
-}
-
-/// Refuses configurations that would take memory without any weights behind them: a position table beyond
-/// [`MAX_POSITIONS`], or absurdly many layers.
-pub(crate) fn check_size(path: &Path, config: &M3aeConfig) -> Result<(), WeightsError> {
-    let (size, vision_layers, vision_width) = match &config.vision {
-        VisionConfig::Clip(clip) => (clip.image_size, clip.layers, clip.width),
-        VisionConfig::Swin(swin) => (swin.image_size, swin.depths.into_iter().max().unwrap_or(0), swin.width),
-    };
-    let width = vision_width.max(config.mim.width);
-    let grid = config.vision.grid();
-    let positions = grid.checked_mul(grid).and_then(|patches| patches.checked_add(1)?.checked_mul(width));
-    if positions.is_none_or(|positions| positions > MAX_POSITIONS) {
-        let problem = format!("images of {size} pixels with tokens {width} wide make too large a position table");
-        return Err(WeightsError::NotM3ae { path: path.to_owned(), problem });
-    }
-    let layers = config.fusion.layers.max(config.mim.layers).max(vision_layers).max(config.text.layers);
-    if layers > MAX_LAYERS {
-        let problem = format!("{layers} layers are too many; {MAX_LAYERS} are accepted");
-        return Err(WeightsError::NotM3ae { path: path.to_owned(), problem });
-    }
-    Ok(())
 }
 
 /// The configuration of the model that `checkpoint` holds, from settings that this function finds: the `config.json` of

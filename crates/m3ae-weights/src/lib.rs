@@ -23,7 +23,7 @@
 //! | a zip archive's entries, unpacked; all tensors of a file together | 8 × the file's size + 1 MiB |
 //! | entries of a zip archive | 100 000 |
 //! | settings file | 64 MiB |
-//! | position table and layers that a configuration asks for | 2²⁶ values, 1024 layers |
+//! | sizes that a configuration asks for | those of [`M3aeConfig::validate`](m3ae_model::M3aeConfig::validate) |
 //!
 //! Shapes and types are checked whole against the model before the first tensor is read.
 //!

@@ -29,8 +29,8 @@ fn finetune_fails(folder: &Path, options: &[&str]) -> String {
     fails(folder, &[&["finetune", "--config", "tune.toml"], options].concat())
 }
 
-/// A folder with a tiny model fine-tuned to answer questions (`runs/tiny`) and its synthetic set (`phantom`): made once, for
-/// tests that only read it.
+/// A folder with a tiny model fine-tuned to answer questions (`runs/tiny`) and its synthetic set (`phantom`): made
+/// once, for tests that only read it.
 pub fn tuned() -> &'static Path {
     // Nobody drops a static: a fixed place is cleaned by the next run instead.
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -83,9 +83,34 @@ fn questions_are_learned_from_a_pretrained_model_and_the_best_is_tested() {
 }
 
 #[test]
+fn a_run_goes_on_to_the_same_bytes_without_the_model_that_it_began_from() {
+    let folder = workplace("question-answering");
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    succeeds(folder.path(), &["pretrain", "--config", "tiny.toml", "--set", "run.name=first"]);
+    let options = ["--checkpoint", "runs/first/model", "--set", "checkpoint.every=1", "--set", "checkpoint.keep=99"];
+    finetune(folder.path(), &options);
+    let run = folder.path().join("runs/tiny");
+    let whole = fs::read(run.join("model/model.safetensors")).unwrap();
+
+    // As if the run had been killed after its first step, and the pre-trained model moved away since.
+    fs::remove_dir_all(run.join("model")).unwrap();
+    for entry in fs::read_dir(run.join("checkpoints")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("step-000001") {
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+    fs::rename(folder.path().join("runs/first"), folder.path().join("runs/elsewhere")).unwrap();
+    let printed = finetune(folder.path(), &[&options[..], &["--resume"]].concat());
+    assert!(printed.contains("resuming from") && printed.contains("step-000001"), "{printed}");
+    assert_eq!(fs::read(run.join("model/model.safetensors")).unwrap(), whole);
+}
+
+#[test]
 fn the_best_weights_are_kept_not_the_last() {
     let folder = workplace("question-answering");
-    // With a rate this high, the second epoch undoes what the first has learned, or learns it: the model is the better one.
+    // With a rate this high, the second epoch undoes what the first has learned, or learns it: the model is the better
+    // one.
     let options = ["--set", "train.learning_rate=0.05", "--set", "train.epochs=4", "--set", "checkpoint.every=1"];
     finetune(folder.path(), &options);
     let metrics = fs::read_to_string(folder.path().join("runs/tiny/metrics.jsonl")).unwrap();

@@ -26,6 +26,6 @@ pub(super) fn multiples(
 pub(super) fn dropout(field: &'static str, dropout: f64) -> Result<(), ConfigError> {
     match (0.0..1.0).contains(&dropout) {
         true => Ok(()),
-        false => Err(ConfigError { field, problem: format!("{dropout} is not in [0, 1)") }),
+        false => Err(ConfigError { field, problem: format!("{dropout:?} is not in [0, 1)") }),
     }
 }

@@ -73,6 +73,10 @@ impl TextConfig {
             ("text.type_vocab", self.type_vocab),
             ("text.max_positions (less the ids below the padding's)", self.max_length()),
         ])?;
+        if !(self.epsilon > 0.0 && self.epsilon <= 1.0) {
+            let problem = format!("{:e} is not above 0 and at most 1", self.epsilon);
+            return Err(ConfigError { field: "text.epsilon", problem });
+        }
         multiples([("text.width", self.width, self.heads, "text.heads")])?;
         dropout("text.dropout", self.dropout)
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{CheckpointError, Identity, RunCheckpoint};
+use crate::recipe::rename_former;
 
 /// Keys that change no result: how fast data comes, where things are kept, when they are saved.
 const HARMLESS: [&str; 4] = ["data.workers", "data.cache_mib", "run.directory", "checkpoint"];
@@ -42,6 +43,7 @@ pub(crate) fn differences(
     };
     let (mut was, mut is) = (BTreeMap::new(), BTreeMap::new());
     flatten("", parsed(&checkpoint.recipe)?, &mut was);
+    rename_former(&mut was);
     flatten("", parsed(recipe)?, &mut is);
     let then = &checkpoint.manifest.identity;
     for (key, before, now) in [

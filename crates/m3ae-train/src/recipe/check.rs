@@ -1,5 +1,5 @@
-//! What no run could be made of, found before anything starts. Every limit below is far above any use; beyond it a value is a
-//! mistake that would otherwise end in memory or time without bound.
+//! What no run could be made of, found before anything starts. Every limit below is far above any use; beyond it a
+//! value is a mistake that would otherwise end in memory or time without bound.
 
 use std::path::Path;
 
@@ -7,6 +7,8 @@ use m3ae_phantom::PhantomError;
 
 use super::{RunConfig, RunConfigError};
 
+/// Longest path that Linux opens.
+const MAX_PATH: usize = 4096;
 /// Longest file name of common file systems, less what is added to it (`.part`).
 const MAX_NAME: usize = 200;
 /// Most samples of a batch, and batches of a step: the largest batches in the literature have 65 536 samples.
@@ -29,12 +31,12 @@ const MAX_WEIGHT: f64 = 100.0;
 impl RunConfig {
     pub(super) fn validate(&self) -> Result<(), RunConfigError> {
         let name = &self.run.name;
+        if name.len() > MAX_NAME {
+            return wrong("run.name", format!("has {} bytes; at most {MAX_NAME} are accepted", name.len()));
+        }
         let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if !is_name || name.contains(char::is_control) {
             return wrong("run.name", format!("`{}` cannot be a folder's name", name.escape_debug()));
-        }
-        if name.len() > MAX_NAME {
-            return wrong("run.name", format!("has {} bytes; at most {MAX_NAME} are accepted", name.len()));
         }
         self.model.validate()?;
         self.validate_paths()?;
@@ -51,16 +53,27 @@ impl RunConfig {
             ("data.prepared", Some(&self.data.prepared)),
             ("text.tokenizer", self.text.tokenizer.as_ref()),
         ] {
-            if path.is_some_and(|path| path.as_os_str().is_empty()) {
+            let Some(path) = path else { continue };
+            if path.as_os_str().is_empty() {
                 return wrong(key, "is empty; the current folder is `.`");
             }
+            path_like(key, &path.to_string_lossy())?;
         }
-        let is_part =
-            |name: &String| !name.is_empty() && Path::new(name).file_name().is_some_and(|part| part == &**name);
-        match self.data.sets.iter().find(|name| !is_part(name)) {
-            Some(name) => wrong("data.sets", format!("{name:?} is not the name of a set")),
-            None => Ok(()),
+        let (init, task) = (&self.init, &self.task);
+        for (key, name) in
+            [("init.vision", &init.vision), ("init.text", &init.text), ("init.checkpoint", &init.checkpoint)]
+        {
+            path_like(key, name.as_deref().unwrap_or_default())?;
         }
+        path_like("task.kind", &task.kind)?;
+        path_like("task.label", &task.label)?;
+        for name in &self.data.sets {
+            path_like("data.sets", name)?;
+            if Path::new(name).file_name().is_none_or(|part| part != &**name) {
+                return wrong("data.sets", format!("{name:?} is not the name of a set"));
+            }
+        }
+        Ok(())
     }
 
     fn validate_data(&self) -> Result<(), RunConfigError> {
@@ -68,8 +81,8 @@ impl RunConfig {
         let sources = [data.roco.is_some(), data.phantom.is_some(), !data.sets.is_empty()];
         match sources.iter().filter(|&&given| given).count() {
             0 => {
-                let problem = "no data set is given: --set data.sets='[\"roco\"]' for prepared ones, \
-                               --set data.roco=<folder in ROCO's layout>, or --set data.phantom=<folder>";
+                let problem = "no data set is given: name prepared sets in data.sets, a folder in ROCO's layout in \
+                               data.roco, or a folder for the synthetic set in data.phantom";
                 return wrong("data", problem);
             }
             1 => {}
@@ -193,6 +206,17 @@ impl RunConfig {
                 wrong("train.batch_size", problem)
             }
         }
+    }
+}
+
+/// Refuses what no system takes for a path.
+fn path_like(key: &'static str, path: &str) -> Result<(), RunConfigError> {
+    if path.len() > MAX_PATH {
+        return wrong(key, format!("has {} bytes; at most {MAX_PATH} are accepted", path.len()));
+    }
+    match path.contains(char::is_control) {
+        true => wrong(key, "has a control character"),
+        false => Ok(()),
     }
 }
 

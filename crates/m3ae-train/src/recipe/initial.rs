@@ -57,12 +57,12 @@ impl InitialWeights {
         Some(folder.join(TOKENIZER_FILE)).filter(|path| path.is_file())
     }
 
-    /// Loads them into a freshly initialised model of `config`. Encoders first, then a whole model on top; what neither brings
-    /// keeps its initial weights. Gives the recipe's key and the report for each.
+    /// Loads them into a freshly initialised model of `config`. Encoders first, then a whole model on top; what neither
+    /// brings keeps its initial weights. Gives the recipe's key and the report for each.
     ///
     /// # Errors
-    /// A file that is damaged or of another architecture. Heads of a checkpoint that the model lacks are left out; a head that the
-    /// model has and the checkpoint lacks is an error, unless fine-tuning starts it afresh.
+    /// A file that is damaged or of another architecture. Heads of a checkpoint that the model lacks are left out; a
+    /// head that the model has and the checkpoint lacks is an error, unless fine-tuning starts it afresh.
     pub(crate) fn load(
         &self,
         model: &mut M3ae,
@@ -92,8 +92,8 @@ impl InitialWeights {
     }
 }
 
-/// Draws every weight now, in the module's order. Burn's parameters are lazy: they would be drawn when first used, from the
-/// state of the backend's generator at that time, by whichever thread comes first.
+/// Draws every weight now, in the module's order. Burn's parameters are lazy: they would be drawn when first used, from
+/// the state of the backend's generator at that time, by whichever thread comes first.
 pub(crate) fn draw_weights(model: &M3ae) {
     struct Draw;
     impl ModuleVisitor for Draw {

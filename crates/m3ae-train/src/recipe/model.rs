@@ -5,30 +5,48 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use m3ae_model::M3aeConfig;
 use serde::{Deserialize, Serialize};
 
 use super::RunConfigError;
-use super::parse::most_similar;
+use super::parse::{most_similar, shorten};
 use fields::{ENCODER, Fields, HEADS, json};
 pub(crate) use resolve::{Sizes, model_config};
 
 /// Keys that stood directly in `[model]` before it had the structure of `config.json`, and where they are now.
-const FORMER: [(&str, &str); 13] = [
-    ("image_size", "model.vision.image_size"),
-    ("patch_size", "model.vision.patch_size"),
-    ("vision_width", "model.vision.width"),
-    ("vision_layers", "model.vision.layers"),
-    ("text_width", "model.text.width, and its four-fold model.text.intermediate"),
-    ("text_layers", "model.text.layers"),
-    ("text_heads", "model.text.heads"),
-    ("width", "model.fusion.width"),
-    ("heads", "model.fusion.heads"),
-    ("fusion_layers", "model.fusion.layers"),
-    ("mim_layer", "model.mim.layer"),
-    ("norm_pix_loss", "model.mim.norm_pix_loss"),
-    ("dropout", "model.text.dropout and model.fusion.dropout"),
+const FORMER: [(&str, &[&str]); 13] = [
+    ("image_size", &["vision.image_size"]),
+    ("patch_size", &["vision.patch_size"]),
+    ("vision_width", &["vision.width"]),
+    ("vision_layers", &["vision.layers"]),
+    // The feed-forward layer was four times as wide.
+    ("text_width", &["text.width", "text.intermediate"]),
+    ("text_layers", &["text.layers"]),
+    ("text_heads", &["text.heads"]),
+    ("width", &["fusion.width"]),
+    ("heads", &["fusion.heads"]),
+    ("fusion_layers", &["fusion.layers"]),
+    ("mim_layer", &["mim.layer"]),
+    ("norm_pix_loss", &["mim.norm_pix_loss"]),
+    ("dropout", &["text.dropout", "fusion.dropout"]),
 ];
+
+/// Renames the former keys of a run's recipe, key by key with its value as TOML, so that a run that was begun with them
+/// can go on.
+pub(crate) fn rename_former(values: &mut BTreeMap<String, String>) {
+    for (former, now) in FORMER {
+        let Some(value) = values.remove(&format!("model.{former}")) else { continue };
+        for key in now {
+            let value = match (*key, value.parse::<usize>()) {
+                ("text.intermediate", Ok(width)) => (4 * width).to_string(),
+                _ => value.clone(),
+            };
+            values.insert(format!("model.{key}"), value);
+        }
+    }
+}
 
 /// The model's configuration: a preset and changes to it, with the keys of [`M3aeConfig`].
 ///
@@ -41,10 +59,10 @@ const FORMER: [(&str, &str); 13] = [
 /// dropout = 0.0
 /// ```
 ///
-/// Weights that the recipe names bring their own sizes: those of `init.vision` and `init.text` stand above the preset, and
-/// `init.checkpoint` takes the preset's place where none is named. A key, or a preset beside `init.checkpoint`, that contradicts
-/// them is an error. The vocabulary comes from the tokenizer and the heads from the task. `model.mim.layer = -1` is after
-/// the last layer.
+/// Weights that the recipe names bring their own sizes: those of `init.vision` and `init.text` stand above the preset,
+/// and `init.checkpoint` takes the preset's place where none is named. A key, or a preset beside `init.checkpoint`,
+/// that contradicts them is an error. The vocabulary comes from the tokenizer and the heads from the task.
+/// `model.mim.layer = -1` is after the last layer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelSection(toml::Table);
@@ -93,6 +111,7 @@ fn both_encoders() -> [Fields; 2] {
 fn check_section(section: &str, value: &toml::Value, fields: &Fields) -> Result<(), RunConfigError> {
     let wrong = |problem: String| Err(RunConfigError::value(format!("model.{section}"), problem));
     if let Some((_, now)) = FORMER.iter().find(|(former, _)| *former == section && !value.is_table()) {
+        let now = now.iter().map(|key| format!("model.{key}")).collect::<Vec<_>>().join(" and ");
         return wrong(format!("has moved: it is {now} now, as in a model's config.json"));
     }
     if section == HEADS {
@@ -125,12 +144,12 @@ fn check_key(key: &str, value: &toml::Value, encoders: [&Fields; 2]) -> Result<(
     };
     match json(key, value).and_then(|value| fields.set(key, value)) {
         Ok(()) => Ok(()),
-        Err(problem) => wrong(problem),
+        Err(problem) => wrong(shorten(problem)),
     }
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: std::collections::BTreeSet<&str> = known.collect();
+    let known: BTreeSet<&str> = known.collect();
     let list = known.iter().copied().collect::<Vec<_>>().join(", ");
     match most_similar(name, known) {
         Some(similar) => format!("unknown key; did you mean `{similar}`?"),

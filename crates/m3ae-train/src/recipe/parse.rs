@@ -1,5 +1,7 @@
 //! `--set key=value`, and suggestions for keys that do not exist.
 
+use toml::de::DeTable;
+
 use super::RunConfigError;
 
 /// Applies one `a.b.c=value`. The value is TOML where it parses as such, else a string.
@@ -30,6 +32,33 @@ pub(super) fn with_suggestion(message: &str) -> String {
         Some(name) => format!("{message}\ndid you mean `{name}`?"),
         None => message.to_owned(),
     }
+}
+
+/// The line, from 1, of the last part of a key such as `model.vision.width` in a recipe.
+pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let mut parts = key.split('.');
+    let (mut name, mut value) = document.get_ref().get_key_value(parts.next()?)?;
+    for part in parts {
+        match value.get_ref().as_table().and_then(|table| table.get_key_value(part)) {
+            Some(found) => (name, value) = found,
+            // The rest of the path is absent, or is no table.
+            None => break,
+        }
+    }
+    Some(text.get(..name.span().start)?.matches('\n').count() + 1)
+}
+
+/// A message without the middle of a value that is longer than any message should be.
+pub(super) fn shorten(message: String) -> String {
+    const LONGEST: usize = 2000;
+    let length = message.chars().count();
+    if length <= LONGEST {
+        return message;
+    }
+    let start: String = message.chars().take(LONGEST / 2).collect();
+    let end: String = message.chars().skip(length - LONGEST / 2).collect();
+    format!("{start} ... {end}")
 }
 
 /// The name that `unknown` is most likely a misspelling of.

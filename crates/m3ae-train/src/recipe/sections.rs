@@ -63,8 +63,8 @@ pub struct InitSection {
     /// RoBERTa or BERT for the text encoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// A whole M3AE model. Fine-tuning takes what it knows but for the heads, which start afresh (the retrieval head from the
-    /// matching head).
+    /// A whole M3AE model. Fine-tuning takes what it knows but for the heads, which start afresh (the retrieval head
+    /// from the matching head).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
     /// Whether fine-tuning takes the checkpoint's own head too: to go on with a fine-tuned model.
@@ -95,7 +95,7 @@ pub struct DataSection {
     pub max_skipped_share: f64,
     /// Threads that decode images ahead; changes no batch.
     pub workers: usize,
-    /// MiB of transformed images kept in memory; changes no batch.
+    /// MiB of images kept in memory, of training and validation together; changes no batch.
     pub cache_mib: usize,
 }
 
@@ -140,7 +140,7 @@ pub struct MaskingSection {
     pub image_ratio: f64,
     /// Share of a caption's tokens that is chosen.
     pub text_probability: f64,
-    /// Whether whole words are masked. The published RoBERTa runs mask single tokens (spec 2).
+    /// Whether whole words are masked. The published RoBERTa runs mask single tokens (docs/spec.md, section 2).
     pub whole_words: bool,
 }
 
@@ -171,8 +171,8 @@ pub enum FalseImages {
     /// From the whole data set, uniformly: as published. Each is read and encoded for this alone.
     #[default]
     DataSet,
-    /// From the other samples of the batch, which are read and encoded anyway. In a shuffled epoch any other image is as likely as in the
-    /// data set, but pairs of one batch share their images.
+    /// From the other samples of the batch, which are read and encoded anyway. In a shuffled epoch any other image is
+    /// as likely as in the data set, but pairs of one batch share their images.
     Batch,
 }
 
@@ -229,8 +229,8 @@ pub struct TrainSection {
     /// Type of matrix products: `f32`, or `bf16` where the device has matrix units for it.
     #[serde(default)]
     pub precision: m3ae_model::Precision,
-    /// Whether cheap intermediate results are computed again in the backward pass instead of being kept: less memory, more time,
-    /// the same result.
+    /// Whether cheap intermediate results are computed again in the backward pass instead of being kept: less memory,
+    /// more time, the same result.
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// Largest norm of the gradient: a longer one is shortened to it. Absent, as published: none is.
@@ -281,8 +281,8 @@ fn default_power() -> f64 {
 pub struct LogSection {
     /// Steps between lines of metrics.
     pub every: usize,
-    /// Steps between validations; absent: at the end of each epoch, and with `train.steps` every 1000. The untrained model and
-    /// the last step are always validated.
+    /// Steps between validations; absent: at the end of each epoch, and with `train.steps` every 1000. The untrained
+    /// model and the last step are always validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<usize>,
     /// Validation samples at most; absent: 1000 in pre-training, all in fine-tuning.

@@ -65,6 +65,52 @@ fn impossible_values_name_their_key() {
 }
 
 #[test]
+fn a_value_that_makes_no_sense_is_shown_with_its_line() {
+    let message = error(&MINIMAL.replace("preset = 'small'", "preset = 'small'\nvision.image_sise = 32"), &[]);
+    assert_eq!(message, "model.vision.image_sise: unknown key; did you mean `image_size`? (test.toml, line 6)");
+    let message = error(&MINIMAL.replace("batch_size = 4", "batch_size = 1"), &[]);
+    assert_eq!(message, "train.batch_size: 1 is too small; it must be at least 2 (test.toml, line 9)");
+    // What --set changed stands in no line.
+    assert!(!error(MINIMAL, &["train.batch_size=1"]).contains("line"));
+}
+
+#[test]
+fn numbers_out_of_range_are_named_and_short() {
+    for (option, expected) in [
+        ("train.learning_rate=0.0", "train.learning_rate: 0 is not above 0 and at most 1"),
+        ("train.learning_rate=1e300", "train.learning_rate: 1e300 is not above 0 and at most 1"),
+        ("train.clip_norm=0.0", "train.clip_norm: 0 is not above 0 and finite"),
+        ("train.clip_norm=inf", "train.clip_norm: inf is not above 0 and finite"),
+        ("masking.text_probability=1.5", "masking.text_probability: 1.5 is not above 0 and at most 1"),
+        ("masking.text_probability=0.0", "masking.text_probability: 0 is not above 0 and at most 1"),
+        ("masking.image_ratio=1.0", "masking.image_ratio: 1 is not in [0, 1)"),
+        ("objectives.mim=-1e-300", "objectives.mim: -1e-300 is not between 0 and 1000000"),
+        ("train.batch_size=1000000000000", "train.batch_size: 1000000000000 is too large; at most 65536 is accepted"),
+        ("phantom.side=31", "phantom.side: 31 is not between 32 and 1024"),
+    ] {
+        assert_eq!(error(MINIMAL, &[option]), expected);
+    }
+}
+
+#[test]
+fn every_recipe_in_the_repository_is_one() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut found = 0;
+    for folder in [folder.clone(), folder.join("pretrain"), folder.join("finetune")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                // One recipe leaves the tokenizer to the user.
+                let config = RunConfig::load(&path, &["text.tokenizer=x".into()]).unwrap();
+                assert_eq!(RunConfig::parse(&config.to_toml().unwrap(), "again", &[]).unwrap(), config);
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 10, "{found}");
+}
+
+#[test]
 fn warm_up_is_a_share_below_one_and_steps_from_one_on() {
     let warmup =
         |value: &str| RunConfig::parse(MINIMAL, "t", &[format!("train.warmup={value}")]).unwrap().schedule(10).warmup;

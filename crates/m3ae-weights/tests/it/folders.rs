@@ -85,9 +85,13 @@ fn a_folder_that_contradicts_itself_is_refused() {
     refused(
         "config.json",
         &config.replace("\"image_size\": 32", "\"image_size\": 8000000"),
-        "too large a position table",
+        "8000000 is too large; at most 16384 is accepted",
     );
-    refused("config.json", &config.replace("\"layers\": 1", "\"layers\": 100000000"), "layers are too many");
+    refused(
+        "config.json",
+        &config.replace("\"layers\": 1", "\"layers\": 100000000"),
+        "100000000 is too large; at most 1024 is accepted",
+    );
     open_folder(&out).unwrap();
 }
 

@@ -36,7 +36,8 @@ struct Known {
     values: Vec<(String, Value)>,
 }
 
-/// The model's configuration, for a tokenizer and a task's heads. Masked image modelling has no head where the encoder is Swin.
+/// The model's configuration, for a tokenizer and a task's heads. Masked image modelling has no head where the encoder
+/// is Swin.
 ///
 /// # Errors
 /// Weights that cannot be read; a key, a preset or a tokenizer that contradicts them; sizes that no model can have.
@@ -269,7 +270,7 @@ fn finish(recipe: &RunConfig, mut config: M3aeConfig, heads: HeadsConfig) -> Res
     }
     if recipe.text.max_length > config.text.max_length() {
         let (length, most) = (recipe.text.max_length, config.text.max_length());
-        let problem = format!("{length} is more than the position table allows, {most}");
+        let problem = format!("{length} is more than the position table allows, {most} (model.text.max_positions)");
         return Err(RunConfigError::value("text.max_length", problem).into());
     }
     config.validate()?;

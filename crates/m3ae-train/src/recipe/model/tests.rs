@@ -38,8 +38,36 @@ fn unknown_keys_get_a_suggestion() {
 fn former_keys_are_named_with_their_new_places() {
     for (former, now) in FORMER {
         let message = problem(&format!("{former} = 1"));
-        assert!(message.contains(&format!("model.{former}: has moved: it is {now} now")), "{message}");
+        assert!(message.contains(&format!("model.{former}: has moved: it is model.{}", now[0])), "{message}");
+        // Where they are now, there is such a key.
+        let [clip, _] = both_encoders();
+        assert!(now.iter().all(|key| clip.get(key).is_some()), "{former}");
     }
+}
+
+#[test]
+fn the_recipe_of_an_earlier_run_is_read_with_todays_keys() {
+    let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+    };
+    let mut values = pairs(&[
+        ("model.preset", "\"small\""),
+        ("model.text_width", "64"),
+        ("model.dropout", "0.0"),
+        ("model.image_size", "32"),
+        ("train.steps", "7"),
+    ]);
+    rename_former(&mut values);
+    let expected = pairs(&[
+        ("model.preset", "\"small\""),
+        ("model.text.width", "64"),
+        ("model.text.intermediate", "256"),
+        ("model.text.dropout", "0.0"),
+        ("model.fusion.dropout", "0.0"),
+        ("model.vision.image_size", "32"),
+        ("train.steps", "7"),
+    ]);
+    assert_eq!(values, expected);
 }
 
 #[test]
