@@ -50,10 +50,9 @@ pub fn adamw(state: AdamState, gradient: Tensor<1>, step: &AdamWStep) -> AdamSta
         assert!(other == length, "adamw: the {name} has the shape {other:?}, the parameter {length:?}");
     }
     #[cfg(feature = "flex")]
-    let (state, gradient) = match crate::flex::adamw(state, gradient, step) {
-        Ok(state) => return state,
-        Err(inputs) => inputs,
-    };
+    if crate::flex::can_update(&state, &gradient) {
+        return crate::flex::adamw(state, gradient, step);
+    }
     composed(state, gradient, step)
 }
 

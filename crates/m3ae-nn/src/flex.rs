@@ -127,20 +127,19 @@ pub(crate) fn dropout_add_norm(
     run(nodes::DropoutAddNorm { epsilon: weights.epsilon as f32, dropout }, inputs).map(Tensor::from_dispatch)
 }
 
-pub(crate) fn adamw(
-    state: AdamState,
-    gradient: Tensor<1>,
-    step: &AdamWStep,
-) -> Result<AdamState, (AdamState, Tensor<1>)> {
-    let tensors = [&state.parameter, &state.first_moment, &state.second_moment, &gradient];
-    if tensors.iter().any(|tensor| tensor.device().is_autodiff() || !runs_on_flex_f32(tensor)) {
-        return Err((state, gradient));
-    }
+/// Whether [`adamw`] takes these.
+pub(crate) fn can_update(state: &AdamState, gradient: &Tensor<1>) -> bool {
+    let tensors = [&state.parameter, &state.first_moment, &state.second_moment, gradient];
+    tensors.iter().all(|tensor| !tensor.device().is_autodiff() && runs_on_flex_f32(tensor))
+}
+
+/// Updates in place what is not shared.
+pub(crate) fn adamw(state: AdamState, gradient: Tensor<1>, step: &AdamWStep) -> AdamState {
     let AdamState { parameter, first_moment, second_moment } = state;
     let [Some(mut parameter), Some(mut first), Some(mut second), Some(gradient)] =
         [parameter, first_moment, second_moment, gradient].map(values)
     else {
-        unreachable!("all four were found to be on Flex");
+        unreachable!("`can_update` found all four on Flex");
     };
     kernels::adamw(
         parameter.storage_mut::<f32>(),
@@ -150,7 +149,7 @@ pub(crate) fn adamw(
         step,
     );
     let [parameter, first_moment, second_moment] = [parameter, first, second].map(Tensor::from_primitive::<Flex>);
-    Ok(AdamState { parameter, first_moment, second_moment })
+    AdamState { parameter, first_moment, second_moment }
 }
 
 pub(crate) fn square_sums(tensors: &[Tensor<1>]) -> Option<Vec<f64>> {

@@ -1,5 +1,7 @@
 //! Kernels against the composed operations, on the same tensors: values and gradients, over random shapes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail as tests do")]
+
 mod refusals;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
