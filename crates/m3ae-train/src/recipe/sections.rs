@@ -31,7 +31,8 @@ pub(crate) const PRETRAINING: &str = "pretraining";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSection {
-    /// `pretraining`, `question-answering`, `classification` or `retrieval`: the name of one of the [`TASKS`](crate::TASKS).
+    /// `pretraining`, `question-answering`, `classification` or `retrieval`: the name of one of the
+    /// [`TASKS`](crate::TASKS).
     pub kind: String,
     /// Classification: the label column, `p_meth_label`, `i_meth_label`, `p_meth` or `i_meth`.
     pub label: String,
