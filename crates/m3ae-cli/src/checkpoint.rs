@@ -1,9 +1,10 @@
 //! `m3ae info` and `m3ae convert`: what a checkpoint is, and making a self-sufficient model folder of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use burn::prelude::Device;
+use m3ae_text::Tokenizer;
 use m3ae_weights::{
     ANSWERS_FILE, CONFIG_FILE, Checkpoint, Extras, TOKENIZER_FILE, export_folder, find_config, folder_settings,
     hyper_parameters, info, load, resolve,
@@ -33,7 +34,8 @@ pub struct ConvertArgs {
     /// Folder to make; must not exist
     #[arg(long)]
     out: PathBuf,
-    /// tokenizer.json, or the folder that holds it; by default the one beside the weights, if there is one
+    /// tokenizer.json, or a folder with it or with the vocabulary files of RoBERTa or BERT; by default the tokenizer.json
+    /// beside the weights, if there is one
     #[arg(long)]
     tokenizer: Option<PathBuf>,
     /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it
@@ -49,7 +51,11 @@ pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     let mut model = config.init(device)?;
     let report = load(&mut model, &checkpoint)?;
     let beside = |name: &str| Some(checkpoint.path().with_file_name(name)).filter(|path| path.is_file());
-    let tokenizer = args.tokenizer.clone().or_else(|| beside(TOKENIZER_FILE));
+    let place = tempfile::tempdir()?;
+    let tokenizer = match &args.tokenizer {
+        Some(path) => Some(tokenizer_file(path, place.path())?),
+        None => beside(TOKENIZER_FILE),
+    };
     let answers = args.answers.clone().or_else(|| beside(ANSWERS_FILE));
     let answers = answers.as_deref().map(read_answers).transpose()?;
     let max_length = match folder_settings(&checkpoint.path().with_file_name(CONFIG_FILE)) {
@@ -61,4 +67,13 @@ pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     say!("{}", report.to_string().trim_end());
     say!("{}", args.out.display());
     Ok(())
+}
+
+/// The tokenizer as one file. Vocabulary files are made into a `tokenizer.json` in `place`.
+fn tokenizer_file(path: &Path, place: &Path) -> Result<PathBuf> {
+    if path.is_file() || path.join(TOKENIZER_FILE).is_file() {
+        return Ok(path.to_owned());
+    }
+    Tokenizer::load(path)?.save(place)?;
+    Ok(place.join(TOKENIZER_FILE))
 }

@@ -44,9 +44,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The program that uses this crate chooses a backend by a feature of its own `burn` dependency: `flex` (with `simd`
-//! and `rayon`) for the CPU, `wgpu`, `vulkan` or `cuda` for a GPU. [`burn::prelude::Device::default`] is then a device
-//! of that backend.
+//! # Which Burn feature to choose
+//!
+//! This crate turns on no backend by itself. Turn on its feature `flex` for the CPU. For a GPU, turn on `wgpu`, `vulkan` or
+//! `cuda` of your own dependency `burn = "=0.22.1"`. `Device::default()` is then a device of that backend.
+//!
+//! # Details
 //!
 //! A [`Model`] is [`Send`] and [`Sync`]: threads share one. Images are [`Image`]s, decoded within limits by
 //! [`open_image`] or [`read_image`] from PNG and JPEG files of any kind. The reference's `.ckpt` files have neither
@@ -54,7 +57,7 @@
 //!
 //! | task | function | result |
 //! |---|---|---|
-//! | question answering | [`Model::answer`], [`Model::answer_batch`], [`Model::answer_encoded`] | the k most probable answers |
+//! | question answering | [`Model::answer`], [`Model::answer_batch`], [`Model::answer_encoded`] | the k best answers |
 //! | matching | [`Model::match_score`], [`Model::match_scores`] | a score to rank by, and a probability |
 //! | features | [`Model::embed_image`], [`Model::embed_text`], [`Model::embed_pair`] | `[Dv]`, `[Dt]`, `[2D]` |
 //! | many pairs | [`Model::encode_texts`], [`Model::score_image`] | a score for every text |

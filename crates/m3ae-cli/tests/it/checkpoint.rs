@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use m3ae_text::Tokenizer;
+
 use crate::finetune::tuned;
 use crate::locate::golden;
 use crate::{fails, succeeds};
@@ -24,6 +26,17 @@ fn a_checkpoint_becomes_a_folder_that_describes_itself() {
     assert!(fails(folder.path(), &["info", "nowhere"]).contains("nowhere"));
     std::fs::write(folder.path().join("notes.txt"), "some notes about a model").unwrap();
     assert!(fails(folder.path(), &["info", "notes.txt"]).contains("notes.txt"));
+}
+
+#[test]
+fn a_published_tokenizer_of_several_files_becomes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let published = golden("text").join("roberta-base");
+    let fixture = golden("fixture").join("m3ae.ckpt").display().to_string();
+    let arguments = ["convert", &fixture, "--out", "model", "--tokenizer", &published.display().to_string()];
+    succeeds(folder.path(), &arguments);
+    let hash = |path: &Path| Tokenizer::load(path).unwrap().hash().to_owned();
+    assert_eq!(hash(&folder.path().join("model/tokenizer.json")), hash(&published));
 }
 
 #[test]
