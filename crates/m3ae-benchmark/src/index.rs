@@ -4,8 +4,8 @@
 //! <cache>/<weights' BLAKE3>-<image size>/<image's BLAKE3>.safetensors    tokens [1+N, D], features [Dv]
 //! ```
 //!
-//! Names follow from content: another model or a changed image is another file, and a renamed image is found again. Files appear
-//! whole or not at all, so an interrupted run continues where it stopped.
+//! Names follow from content: another model or a changed image is another file, and a renamed image is found again.
+//! Files appear whole or not at all, so an interrupted run continues where it stopped.
 
 use std::collections::HashMap;
 use std::fs;
@@ -33,7 +33,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// Encodes the images that are not in the cache yet. An image that cannot be read is left out, and the observer told.
+    /// Encodes the images that are not in the cache yet. An image that cannot be read is left out, and the observer
+    /// told.
     ///
     /// # Errors
     /// No image can be read, or the cache cannot be written.

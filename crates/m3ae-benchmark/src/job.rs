@@ -66,8 +66,8 @@ pub(crate) fn stopped(stop: &AtomicBool) -> bool {
 }
 
 impl Job {
-    /// The test split of a benchmark, with every default: files in their usual places, results in [`default_folder`], 5000
-    /// resamples.
+    /// The test split of a benchmark, with every default: files in their usual places, results in [`default_folder`],
+    /// 5000 resamples.
     ///
     /// [`default_folder`]: crate::default_folder
     #[must_use]
@@ -116,8 +116,8 @@ impl Job {
         }
     }
 
-    /// Everything the scores follow from, `more` included. Refuses to go on where the results would overwrite those of another
-    /// evaluation.
+    /// Everything the scores follow from, `more` included. Refuses to go on where the results would overwrite those of
+    /// another evaluation.
     pub(crate) fn inputs(
         &self,
         opened: &Opened,

@@ -1,8 +1,9 @@
 //! Evaluates a trained M3AE model on a benchmark.
 //!
-//! A [`Job`] is plain data: benchmark, model, split, protocol, folders. [`evaluate`] prepares the data set if only its raw folder
-//! is there, checks that data and model follow the protocol, asks the model everything and gives [`Results`]: scores with
-//! intervals, predictions and a report, which [`Results::write`] puts into a folder. An [`Event`] tells an observer how far it is.
+//! A [`Job`] is plain data: benchmark, model, split, protocol, folders. [`evaluate`] prepares the data set if only its
+//! raw folder is there, checks that data and model follow the protocol, asks the model everything and gives
+//! [`Results`]: scores with intervals, predictions and a report, which [`Results::write`] puts into a folder. An
+//! [`Event`] tells an observer how far it is.
 //!
 //! | benchmark | task |
 //! |---|---|
@@ -13,8 +14,8 @@
 //! [`Index`] keeps encoded images on disk, so that a folder of images is encoded once and searched many times.
 //!
 //! # Burn features
-//! The crate computes on the [`Device`](burn::prelude::Device) it is given. Choose a backend in your own `Cargo.toml`, such as
-//! `burn = { version = "=0.22.1", features = ["flex"] }` for the CPU.
+//! The crate computes on the [`Device`](burn::prelude::Device) it is given. Choose a backend in your own `Cargo.toml`,
+//! such as `burn = { version = "=0.22.1", features = ["flex"] }` for the CPU.
 //!
 //! # Example
 //! ```
@@ -66,7 +67,8 @@ pub use place::{RECORD, default_folder, model_name};
 pub use prepared::{default_prepared, prepare_absent, prepare_options, prepared_path};
 pub use results::{Results, Throughput};
 
-/// Scores a model. Nothing is written but prepared data sets and, of retrieval, the scores so far. `None` if `stop` became true.
+/// Scores a model. Nothing is written but prepared data sets and, of retrieval, the scores so far. `None` if `stop`
+/// became true.
 ///
 /// # Errors
 /// Everything [`BenchmarkError`] names.

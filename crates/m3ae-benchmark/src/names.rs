@@ -16,9 +16,9 @@ pub enum Benchmark {
     VqaMed2019,
     /// Classes of experiment methods from figures and captions
     Melinda,
-    /// Which caption belongs to which image, and the reverse
+    /// Retrieval between images and captions
     Roco,
-    /// Questions about the synthetic set: runs anywhere
+    /// Questions about the synthetic data set, which is generated
     PhantomVqa,
 }
 
@@ -40,7 +40,7 @@ impl Benchmark {
         }
     }
 
-    /// As commands and published tables name it.
+    /// The name on the command line and in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,16 +55,16 @@ impl Benchmark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Split {
-    /// The split that models learn from
+    /// The training split
     Train,
-    /// The split on which fine-tuning chooses its checkpoint
+    /// The validation split, on which fine-tuning chooses its checkpoint
     Val,
-    /// The split that is reported
+    /// The test split, as in published results
     Test,
 }
 
 impl Split {
-    /// As files name it.
+    /// The name in file names.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -75,18 +75,18 @@ impl Split {
     }
 }
 
-/// A protocol that was asked for.
+/// The protocol to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum ProtocolName {
-    /// As published numbers are made
+    /// The protocol of the published numbers
     Published,
-    /// Nothing of the test split is known before it is scored
+    /// Nothing of the test split is used before it is scored
     Clean,
 }
 
 impl ProtocolName {
-    /// As commands name it.
+    /// The name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -47,7 +47,8 @@ pub fn model_name(checkpoint: &str) -> String {
     }
 }
 
-/// Refuses to overwrite the results of another evaluation: of another model, split or benchmark, or from other data or settings.
+/// Refuses to overwrite the results of another evaluation: of another model, split or benchmark, or from other data or
+/// settings.
 pub(crate) fn check_free(
     folder: &Path,
     benchmark: Benchmark,

@@ -52,8 +52,8 @@ pub struct Results {
 }
 
 impl Results {
-    /// Writes `predictions.jsonl`, `report.html`, the matrix and, last, `eval.json` into `folder`. Each file appears whole or
-    /// not at all; where `eval.json` is, the others are.
+    /// Writes `predictions.jsonl`, `report.html`, the matrix and, last, `eval.json` into `folder`. Each file appears
+    /// whole or not at all; where `eval.json` is, the others are.
     ///
     /// # Errors
     /// A file cannot be written.

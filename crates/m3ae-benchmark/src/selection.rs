@@ -5,9 +5,9 @@ use std::path::Path;
 
 use m3ae_eval::ChosenOn;
 
-/// The validation split of a run chooses its checkpoint. A model in a run's folder says by the run's recipe which prepared
-/// files that were; where they are the ones that are scored now, `validation_equals_test` answers the question. Every other
-/// model (a `.ckpt`, a model folder by itself) does not say how it was chosen.
+/// The validation split of a run chooses its checkpoint. A model in a run's folder says by the run's recipe which
+/// prepared files that were; where they are the ones that are scored now, `validation_equals_test` answers the
+/// question. Every other model (a `.ckpt`, a model folder by itself) does not say how it was chosen.
 pub(crate) fn chosen_on(weights: &Path, prepared: &Path, validation_equals_test: Option<bool>) -> ChosenOn {
     match (trained_on(weights, prepared), validation_equals_test) {
         (true, Some(true)) => ChosenOn::ScoredItems,

@@ -1,4 +1,4 @@
-//! `m3ae answer`: questions about images, one or a table of them.
+//! `m3ae answer`: answers questions about images, a single one or a table of them.
 
 mod rows;
 
@@ -17,48 +17,51 @@ use crate::model::ModelArgs;
 use crate::output::chain;
 use rows::Row;
 
-/// Longest image that is read from standard input.
+/// The largest image, in bytes, that is read from standard input.
 const MAX_BYTES: u64 = 512 << 20;
-/// What stands for standard input.
+/// The name of standard input on the command line.
 const STDIN: &str = "-";
 
-/// Ask a trained model about images.
+/// Answer questions about images with a trained model.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    m3ae answer --checkpoint runs/phantom-vqa --image scan.png --question \"is there a fracture?\"")]
 pub struct AnswerArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// The image, PNG or JPEG; - reads it from standard input
     #[arg(long, value_name = "FILE", required_unless_present = "batch")]
     image: Option<PathBuf>,
-    /// The question (can be repeated: the image is encoded once)
+    /// A question about the image; can be repeated, the image is encoded only once
     #[arg(long, value_name = "TEXT", required_unless_present = "batch")]
     question: Vec<String>,
-    /// A table of questions instead: CSV with the columns image and question, or JSON lines with these keys. Images are named from the
-    /// table's folder
+    /// Answer a table of questions instead: CSV with the columns image and question, or JSON lines with these keys.
+    /// Image paths are relative to the table's folder
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "question", "attention"])]
     batch: Option<PathBuf>,
-    /// How many answers
+    /// Number of answers per question, most probable first
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
-    /// One JSON object a line
+    /// Print one JSON object per question
     #[arg(long)]
     json: bool,
-    /// Draw where the model looked: a PNG file (of one question)
+    /// Write a PNG that shows where in the image the model looked (one question only)
     #[arg(long, value_name = "FILE")]
     attention: Option<PathBuf>,
 }
 
-/// Answers. Of a table, rows that cannot be answered are said to be so, all others are answered, and the exit code is 1.
+/// Prints the answers. A table's rows that cannot be answered are reported, the others are answered, and the exit code
+/// is 1.
 pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
     if args.attention.is_some() && args.question.len() > 1 {
-        bail!("--attention draws one question's map: ask one question");
+        bail!("--attention draws the map of one question: pass --question once");
     }
     let rows = match (&args.batch, &args.image) {
         (Some(table), _) => rows::read(table)?,
         (None, Some(image)) => args.question.iter().map(|question| Row::new(image.clone(), question.clone())).collect(),
         (None, None) => bail!("name an image with --image, or a table with --batch"),
     };
-    // What is quickly told comes before a large model is loaded.
+    // A missing image is reported before a large model is loaded.
     let mut standard_input = None;
     if args.batch.is_none() {
         standard_input = Some(image(&rows[0].image)?);
@@ -73,7 +76,7 @@ pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
         let answers = answer(&model, &rows[block.clone()], usize::from(args.top), standard_input.as_ref());
         for (row, answers) in rows[block].iter().zip(answers?) {
             match answers {
-                // Of a single question the error is the command's.
+                // Without a table the error ends the command.
                 Err(error) if args.batch.is_none() => return Err(error),
                 answers => failed += usize::from(!say(row, answers, args)),
             }
@@ -86,7 +89,7 @@ pub fn run(args: &AnswerArgs, device: &Device) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers a block of rows, each image encoded once. What is wrong with a row is its own answer.
+/// Answers a block of rows; each image is encoded once. A row that cannot be answered has its error as result.
 fn answer(model: &Model, rows: &[Row], top: usize, given: Option<&Image>) -> Result<Vec<Result<Answers>>> {
     let mut numbers: HashMap<&Path, Result<usize, String>> = HashMap::new();
     let mut crops: Vec<Crop> = Vec::new();
@@ -130,7 +133,7 @@ fn answer(model: &Model, rows: &[Row], top: usize, given: Option<&Image>) -> Res
     Ok(is_asked.into_iter().filter_map(next).collect())
 }
 
-/// Prints a row's answers; says whether there are any.
+/// Prints a row's answers, or its error; returns whether there are answers.
 fn say(row: &Row, answers: Result<Answers>, args: &AnswerArgs) -> bool {
     let image = row.image.display().to_string();
     let mut line = json!({ "image": image, "question": row.question });
@@ -151,7 +154,7 @@ fn say(row: &Row, answers: Result<Answers>, args: &AnswerArgs) -> bool {
             }
             println!("{}", row.question.trim());
             if answers.truncated {
-                println!("  (longer than the model reads: its end was cut off)");
+                println!("  (too long for the model: the end was cut off)");
             }
             answers.top.iter().for_each(|answer| println!("  {:5.1} %  {}", 100.0 * answer.probability, answer.answer));
             true

@@ -1,4 +1,4 @@
-//! Which device a command runs on: a name at run time, among the backends this binary was built with.
+//! The device that a command computes on, chosen by name among the backends that this binary was built with.
 
 use anyhow::{Result, bail};
 use burn::prelude::Device;
@@ -7,34 +7,34 @@ use clap::ValueEnum;
 /// Backends by the name of their cargo feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// CPU, Burn's own (default).
+    /// CPU, Burn's own backend (default)
     Flex,
-    /// CPU, the older backend.
+    /// CPU, the older backend
     Ndarray,
-    /// GPU through whichever graphics interface the platform has.
+    /// GPU through the platform's graphics API
     Wgpu,
-    /// GPU through Vulkan.
+    /// GPU through Vulkan
     Vulkan,
-    /// GPU through Metal.
+    /// GPU through Metal
     Metal,
-    /// NVIDIA GPU.
+    /// NVIDIA GPU
     Cuda,
-    /// AMD GPU.
+    /// AMD GPU
     Rocm,
 }
 
 impl Backend {
-    /// The backend's first `count` devices. The processor counts as many as are asked for: each is a thread of it.
+    /// The backend's first `count` devices. A CPU backend has any number of devices; each is a thread.
     pub fn devices(self, count: usize) -> Result<Vec<Device>> {
         (0..count).map(|number| self.numbered(number)).collect()
     }
 
-    /// Whether it computes on the processor.
+    /// Whether it computes on the CPU.
     pub fn is_processor(self) -> bool {
         matches!(self, Self::Flex | Self::Ndarray)
     }
 
-    /// Whether Burn's collectives work on its devices: on CUDA, where NCCL was found.
+    /// Whether Burn's collective operations work on its devices: only on CUDA with NCCL.
     pub fn has_collectives(self) -> bool {
         #[cfg(feature = "cuda")]
         if self == Self::Cuda {
@@ -58,7 +58,7 @@ impl Backend {
             Self::Rocm => Ok(Device::rocm(burn::tensor::DeviceIndex::Specified(number))),
             other => {
                 bail!(
-                    "train.devices: the `{}` backend has one device here; several need cuda, rocm or a processor",
+                    "train.devices: the `{}` backend has one device here; several need cuda, rocm or a CPU backend",
                     other.name()
                 )
             }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "flex")]
-    fn the_processor_counts_as_often_as_is_asked() {
+    fn a_cpu_backend_has_any_number_of_devices() {
         assert_eq!(Backend::Flex.devices(3).unwrap().len(), 3);
     }
 

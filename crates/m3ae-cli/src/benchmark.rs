@@ -1,4 +1,4 @@
-//! `m3ae benchmark`: every published task at once, from a pre-trained model to one table.
+//! `m3ae benchmark`: fine-tunes and scores a pre-trained model on every published task, in one table.
 
 mod data;
 mod task;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use m3ae_benchmark::Benchmark;
 use m3ae_eval::{BenchmarkRow, BenchmarkTable, Finished, Without, benchmark_rows};
+use m3ae_files::hash_file;
 use m3ae_weights::{Checkpoint, resolve};
 
 use crate::backend::Backend;
@@ -19,54 +20,59 @@ use crate::{environment, files};
 use data::Found;
 use task::{Runner, Task};
 
-/// Keys of recipes that the benchmark sets itself.
+/// The keys of recipes that the benchmark sets itself.
 const OWN_KEYS: [&str; 5] = ["run.name", "run.directory", "run.seed", "init.checkpoint", "data.prepared"];
 
-/// Fine-tune a pre-trained model on every medical vision-and-language set that is here, score it on the test splits, and put all
-/// scores with intervals beside the published ones: one table, as Markdown and JSON.
+/// Fine-tune a pre-trained model on every available data set, score it on the test splits, and write one table of all
+/// scores with the published ones beside them.
 ///
-/// Question answering (vqa-rad, slake, vqa-med-2019), classification (melinda), retrieval (roco, zero-shot and fine-tuned) and questions about
-/// the synthetic set (phantom-vqa), each with its recipe in configs/finetune, over seeds. A set is here if its prepared files are, or
-/// its raw folder in its usual place; which are not is listed with where to get them.
+/// The tasks are question answering (vqa-rad, slake, vqa-med-2019), classification (melinda), retrieval (roco,
+/// zero-shot and fine-tuned) and questions about the synthetic set (phantom-vqa), each with its recipe in
+/// configs/finetune and several seeds. A data set is available if it is prepared, or if its raw folder is in its
+/// default place. The command lists the missing ones and where to get them.
 ///
-/// The same command again goes on where it was: finished tasks are used again, unfinished ones resumed. SIGINT and SIGTERM save the state,
-/// write the table as far as it is, and end with exit code 75; a task that fails does not stop the others, and makes the exit code 1.
-/// A run keeps its checkpoints (several times the model's size each): --set checkpoint.keep=1 keeps fewer.
+/// Run the same command again to continue: finished tasks are reused, unfinished ones resumed. SIGINT and SIGTERM save
+/// the state, write the table so far and end with exit code 75. A failed task does not stop the others; the exit code
+/// is then 1. Each run keeps its checkpoints, each several times the size of the model; --set checkpoint.keep=1 keeps
+/// fewer.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae benchmark --checkpoint runs/pretrained --sets vqa-rad,slake --seeds 3")]
 pub struct BenchmarkArgs {
     /// The pre-trained model: a run's folder, a model folder, a file, or owner/name in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     checkpoint: String,
-    /// Seeds of each fine-tuning, from 0
+    /// Number of fine-tuning runs per task, with the seeds 0, 1, 2 ...
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Run only these, with commas between; by default every set that is here. What was finished of others stays in the table
+    /// Run only these data sets, separated by commas; finished results of others stay in the table
+    /// [default: all available]
     #[arg(long, value_delimiter = ',', value_name = "SETS")]
     sets: Vec<Benchmark>,
-    /// Where runs, evaluations, benchmark.md and benchmark.json are kept
+    /// Folder of the runs, the evaluations, benchmark.md and benchmark.json
     #[arg(long, default_value = "runs/benchmark", value_name = "FOLDER")]
     out: PathBuf,
-    /// Change a key of every recipe, such as train.devices=4; SET:KEY=VALUE of one set's (can be repeated)
+    /// Change a key of every recipe, such as train.devices=4; with SET: in front, of that data set's recipe; can be
+    /// repeated
     #[arg(long = "set", value_name = "[SET:]KEY=VALUE")]
     overrides: Vec<String>,
     /// Folder of the prepared files
     #[arg(long, default_value = "data/arrows", value_name = "FOLDER")]
     prepared: PathBuf,
-    /// The tokenizer's file or folder, for a model that has none beside it
+    /// tokenizer.json, or the folder that holds it, for a model without a tokenizer
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
-    /// Retrieval: only the first so many images, with all their texts
+    /// Retrieval: use only the first N images, with all their texts
     #[arg(long, value_name = "N")]
     candidates: Option<usize>,
-    /// Resamples of the intervals, 400 at least
+    /// Number of bootstrap resamples for the intervals, at least 400
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(400..))]
     resamples: u32,
 }
 
-/// Runs what is missing and writes the table.
+/// Runs the unfinished tasks and writes the table after each.
 pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
     let model = resolve(&args.checkpoint).with_context(|| format!("--checkpoint {}", args.checkpoint))?;
-    let weights = files::hash(Checkpoint::open(&model)?.path())?.to_hex().to_string();
+    let weights = hash_file(Checkpoint::open(&model)?.path())?.blake3;
     check_out(&args.out, &weights)?;
     let runner = Runner {
         args,
@@ -77,7 +83,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
     };
     let Plan { tasks, others, missing } = plan(args)?;
     for task in &tasks {
-        // A mistake in a recipe is found before the first one is trained.
+        // Find mistakes in any recipe before training the first one.
         task.check(&runner)?;
     }
     let mut environment = environment::facts(&[backend.device()?]);
@@ -98,7 +104,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
         missing,
     };
     announce(&table);
-    // What earlier calls finished of other sets belongs into the table too.
+    // Results of other sets from earlier calls stay in the table.
     let mut finished: Vec<(Task, Finished)> =
         others.iter().filter_map(|task| Some((*task, task.found(&runner)?))).collect();
     table.rows = rows(&mut finished);
@@ -106,7 +112,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
     for (number, task) in tasks.iter().enumerate() {
         say!("\n== {} ({} of {})", task.title(), number + 1, tasks.len());
         let done = match task.perform(&runner) {
-            // Whatever failed then, it was asked to stop.
+            // A failure after the request to stop is not the task's.
             Ok(None) => break,
             Err(_) if runner.stop.is_set() => break,
             Ok(Some(done)) => Ok(done),
@@ -136,7 +142,7 @@ pub fn run(args: &BenchmarkArgs, backend: Backend) -> Result<ExitCode> {
     })
 }
 
-/// A folder's results are of one model.
+/// Checks that the results in the folder, if any, belong to the same model.
 fn check_out(out: &Path, weights: &str) -> Result<()> {
     let path = out.join("benchmark.json");
     if !path.exists() {
@@ -144,26 +150,26 @@ fn check_out(out: &Path, weights: &str) -> Result<()> {
     }
     let text = files::text(&path)?;
     let found: serde_json::Value = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a benchmark's; name another folder with --out", path.display()))?;
+        .with_context(|| format!("{}: not written by a benchmark; pass another folder with --out", path.display()))?;
     let was = found["weights"].as_str().unwrap_or_default();
     ensure!(
         was == weights,
-        "{} holds the benchmark of another model, {} (weights {}, not {}): name another folder with --out",
+        "{} holds the benchmark of another model, {} (weights {}, not {}): pass another folder with --out",
         out.display(),
-        found["model"].as_str().unwrap_or("of no name"),
+        found["model"].as_str().unwrap_or("without a name"),
         was.get(..12).unwrap_or(was),
         &weights[..12]
     );
     Ok(())
 }
 
-/// What there is to do.
+/// The tasks of this call.
 struct Plan {
-    /// To be run.
+    /// The tasks to run.
     tasks: Vec<Task>,
-    /// Of sets that were not asked for.
+    /// The tasks of data sets that were not requested.
     others: Vec<Task>,
-    /// Sets that are not here, of those that were asked for.
+    /// The requested data sets that were not found.
     missing: Vec<Without>,
 }
 
@@ -181,13 +187,13 @@ fn plan(args: &BenchmarkArgs) -> Result<Plan> {
     }
     if let (false, [_, ..]) = (args.sets.is_empty(), missing.as_slice()) {
         let lines: Vec<String> = missing.iter().map(|set| format!("\n  {}: {}", set.what, set.why)).collect();
-        bail!("--sets names sets that are not here:{}", lines.concat());
+        bail!("data sets of --sets were not found:{}", lines.concat());
     }
     let mut all = Vec::new();
     if here.contains(&Benchmark::Roco) {
         all.push(Task { benchmark: Benchmark::Roco, seed: None });
     }
-    // A whole table of one seed first, then of the next.
+    // Complete the table for one seed before the next.
     for seed in 0..args.seeds {
         all.extend(here.iter().map(|&benchmark| Task { benchmark, seed: Some(seed) }));
     }
@@ -195,7 +201,7 @@ fn plan(args: &BenchmarkArgs) -> Result<Plan> {
     Ok(Plan { tasks, others, missing })
 }
 
-/// The rows of what is finished, in the paper's order.
+/// The rows of the finished tasks, in the paper's order.
 fn rows(finished: &mut [(Task, Finished)]) -> Vec<BenchmarkRow> {
     finished
         .sort_by_key(|(task, _)| (Benchmark::ALL.iter().position(|benchmark| *benchmark == task.benchmark), task.seed));
@@ -204,9 +210,9 @@ fn rows(finished: &mut [(Task, Finished)]) -> Vec<BenchmarkRow> {
 
 fn announce(table: &BenchmarkTable) {
     say!("{}: {} tasks", table.model, table.unfinished.len());
-    say!("to be run: {}", table.unfinished.join("; "));
+    say!("to run: {}", table.unfinished.join("; "));
     for Without { what, why } in &table.missing {
-        say!("not here: {what}: {why}");
+        say!("not found: {what}: {why}");
     }
 }
 
@@ -220,7 +226,7 @@ fn write(table: &BenchmarkTable, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The changes of one benchmark's recipe, without the set's name.
+/// The changes of one benchmark's recipe, without the prefix `SET:`.
 fn changes_of(benchmark: Benchmark, overrides: &[String]) -> Result<Vec<String>> {
     let mut changes = Vec::new();
     for option in overrides {
@@ -250,7 +256,7 @@ fn changes_of(benchmark: Benchmark, overrides: &[String]) -> Result<Vec<String>>
     Ok(changes)
 }
 
-/// What a result follows from, beside what every evaluation records.
+/// The inputs of a result, in addition to those that every evaluation records.
 type Inputs = BTreeMap<String, String>;
 
 #[cfg(test)]

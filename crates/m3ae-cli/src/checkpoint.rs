@@ -1,4 +1,4 @@
-//! `m3ae info` and `m3ae convert`: what a checkpoint is, and making a self-sufficient model folder of it.
+//! `m3ae info` describes a checkpoint, `m3ae convert` makes a model folder of it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,9 @@ use m3ae_weights::{
 use crate::model::read_answers;
 use crate::output::say;
 
-/// Say what a checkpoint is: its tensors, its size by part, its heads, and the model it needs.
+/// Describe a checkpoint: its tensors, the size of each part, its heads, and the model configuration it needs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae info runs/quickstart")]
 pub struct InfoArgs {
     /// A file (PyTorch or safetensors), a model folder, the folder of a run, or owner/name in the Hugging Face cache
     file: String,
@@ -26,25 +27,26 @@ pub fn describe(args: &InfoArgs) -> Result<()> {
     Ok(())
 }
 
-/// Make a self-sufficient model folder (safetensors, configuration, tokenizer, answers) from an M3AE checkpoint.
+/// Convert an M3AE checkpoint to a model folder: safetensors, configuration, tokenizer and answers.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae convert m3ae.ckpt --out models/m3ae --tokenizer roberta-base/tokenizer.json")]
 pub struct ConvertArgs {
     /// The checkpoint, such as the reference implementation's .ckpt
     checkpoint: String,
-    /// Folder to make; must not exist
-    #[arg(long)]
+    /// The model folder to create; must not exist yet
+    #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// tokenizer.json, or a folder with it or with the vocabulary files of RoBERTa or BERT; by default the tokenizer.json
-    /// beside the weights, if there is one
-    #[arg(long)]
+    /// tokenizer.json, or a folder with it or with the vocabulary files of RoBERTa or BERT [default: tokenizer.json beside
+    /// the weights, if there is one]
+    #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
-    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it
-    /// was trained on; by default the answers.json beside the weights, if there is one
-    #[arg(long)]
+    /// The answers of the question-answering head, in the order of its classes: a JSON list, or the prepared .arrow
+    /// file that the head was trained on [default: answers.json beside the weights, if there is one]
+    #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
 }
 
-/// Converts, and says what was left out.
+/// Converts, and prints which tensors were left out.
 pub fn convert(args: &ConvertArgs, device: &Device) -> Result<()> {
     let checkpoint = Checkpoint::open(&resolve(&args.checkpoint)?)?;
     let config = find_config(&checkpoint)?;

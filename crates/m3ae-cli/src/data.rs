@@ -1,4 +1,4 @@
-//! `m3ae data inspect <file.arrow>`: what a prepared file holds.
+//! `m3ae data inspect <file.arrow>`: describes a prepared file.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use m3ae_data::arrow::ArrowFile;
 use m3ae_prepare::inspect::{SheetOptions, contact_sheet, inspect};
 
-/// Look into prepared data.
+/// Inspect prepared data.
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
     #[command(subcommand)]
@@ -15,18 +15,19 @@ pub struct DataArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum DataCommand {
-    /// Counts, columns, lengths and labels of an Arrow file, and a PNG of some images with their texts
+    /// Print counts, columns, lengths and labels of an Arrow file, and write a PNG with some of its images and texts
     Inspect(InspectArgs),
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae data inspect data/arrows/vqa_vqa_rad_test.arrow")]
 struct InspectArgs {
-    /// An Arrow file: ours, or the reference's own
+    /// An Arrow file, prepared by this program or by the reference implementation
     file: PathBuf,
-    /// Where to write the contact sheet; by default beside the file, ending in .png
-    #[arg(long)]
+    /// The contact sheet to write [default: the Arrow file's name with .png]
+    #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Images on the sheet; 0 for no sheet
+    /// Number of images on the sheet; 0 writes no sheet
     #[arg(long, default_value_t = SheetOptions::default().pictures)]
     pictures: usize,
 }
@@ -35,7 +36,7 @@ struct InspectArgs {
 pub fn run(args: &DataArgs) -> Result<()> {
     let DataCommand::Inspect(args) = &args.command;
     let text = inspect(&args.file)?;
-    // Before anything is printed: a reader that is gone must not cost the sheet.
+    // Written before anything is printed: a closed pipe must not lose the sheet.
     let sheet = (args.pictures > 0).then(|| write_sheet(args)).transpose()?;
     print!("{text}");
     if let Some(path) = sheet {

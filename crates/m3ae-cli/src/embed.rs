@@ -1,4 +1,4 @@
-//! `m3ae embed`: features of images, texts and pairs of them, as safetensors or NumPy files.
+//! `m3ae embed`: writes features of images, texts and image-text pairs as safetensors or NumPy files.
 
 mod npy;
 
@@ -14,31 +14,33 @@ use crate::files;
 use crate::model::ModelArgs;
 use crate::output::say;
 
-/// Compute features of images and texts.
+/// Write feature vectors of images, texts and image-text pairs to a file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae embed --checkpoint runs/quickstart --image scans/ --out features.safetensors")]
 pub struct EmbedArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// An image, or a folder of images (can be repeated): tensor `images` [n, Dv], the vision encoder's class token
+    /// An image, or a folder of images; can be repeated. Gives the tensor `images` [n, Dv]: the vision encoder's class
+    /// token
     #[arg(long, value_name = "PATH")]
     image: Vec<PathBuf>,
-    /// A text (can be repeated): tensor `texts` [n, Dt], the text encoder's first token
+    /// A text; can be repeated. Gives the tensor `texts` [n, Dt]: the text encoder's first token
     #[arg(long, value_name = "TEXT")]
     text: Vec<String>,
-    /// A file of texts, one a line, after those of --text
+    /// A file of further texts, one per line
     #[arg(long, value_name = "FILE")]
     texts: Option<PathBuf>,
-    /// Fuse image i with text i too: tensor `pairs` [n, 2D], pooled text and pooled image
+    /// Also fuse image i with text i. Gives the tensor `pairs` [n, 2D]: pooled text, then pooled image
     #[arg(long)]
     pairs: bool,
-    /// The file to write. FILE.safetensors holds all tensors, and its metadata name what each row is of. FILE.npy (NumPy) holds one
-    /// matrix: of several kinds, each has a file of its own, FILE-images.npy, FILE-texts.npy, FILE-pairs.npy; FILE.rows.json names
-    /// what each row is of
+    /// The file to write. NAME.safetensors holds all tensors; its metadata say which image or text each row belongs to.
+    /// NAME.npy (NumPy) holds one matrix; several go to NAME-images.npy, NAME-texts.npy and NAME-pairs.npy, and
+    /// NAME.rows.json says which image or text each row belongs to
     #[arg(long, value_name = "FILE", default_value = "features.safetensors")]
     out: PathBuf,
 }
 
-/// Computes and writes.
+/// Computes the features and writes the files.
 pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
     let mut images = Vec::new();
     for path in &args.image {
@@ -49,7 +51,7 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
         texts.extend(files::lines(path)?);
     }
     let format = Format::of(&args.out)?;
-    ensure!(!(images.is_empty() && texts.is_empty()), "name what to embed, with --image, --text or --texts");
+    ensure!(!(images.is_empty() && texts.is_empty()), "nothing to embed: pass --image, --text or --texts");
     ensure!(
         !args.pairs || images.len() == texts.len(),
         "--pairs needs as many texts as images: there are {} texts and {} images",
@@ -102,7 +104,7 @@ pub fn run(args: &EmbedArgs, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// What features are written as.
+/// The file format of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Safetensors,
@@ -116,12 +118,12 @@ impl Format {
         match ending.as_deref() {
             Some("safetensors") => Ok(Self::Safetensors),
             Some("npy") => Ok(Self::Npy),
-            _ => bail!("--out {}: name a file that ends in .safetensors, or in .npy for NumPy", path.display()),
+            _ => bail!("--out {}: the file name must end in .safetensors, or in .npy for NumPy", path.display()),
         }
     }
 }
 
-/// Writes a file for each matrix, and one that names the rows; gives their paths.
+/// Writes a file for each matrix and one that names the rows; returns their paths.
 fn save_npy(out: &Path, matrices: &[(&str, Vec<Vec<f32>>)], rows: &serde_json::Value) -> Result<Vec<PathBuf>> {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     let mut written = Vec::new();

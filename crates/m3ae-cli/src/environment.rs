@@ -1,15 +1,16 @@
-//! What a run was made with, beside its recipe.
+//! The environment of a run: versions, devices, system and command line.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::Device;
 
 /// Writes the facts as JSON.
 pub fn write(path: &Path, devices: &[Device]) -> Result<()> {
-    fs::write(path, serde_json::to_vec_pretty(&facts(devices))?).with_context(|| path.display().to_string())
+    m3ae_files::write(path, &serde_json::to_vec_pretty(&facts(devices))?)?;
+    Ok(())
 }
 
 /// Program version and commit, device, system and command line.

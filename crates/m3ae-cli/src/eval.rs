@@ -1,4 +1,4 @@
-//! `m3ae eval`: a trained model's scores on a benchmark, with intervals, predictions and a report.
+//! `m3ae eval`: scores a trained model on a benchmark, with intervals, predictions and a report.
 
 mod compare;
 mod perform;
@@ -17,60 +17,67 @@ pub use perform::{perform, show};
 use crate::environment;
 use crate::model::ModelOptions;
 
-/// Score a trained model on a benchmark: table, eval.json, predictions.jsonl and report.html.
+/// Score a trained model on a benchmark: print the scores with intervals, and write eval.json, predictions.jsonl and
+/// report.html.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    m3ae eval phantom-vqa --checkpoint runs/phantom-vqa\n  \
+    m3ae eval --compare runs/eval/slake-a/eval.json runs/eval/slake-b/eval.json")]
 pub struct EvalArgs {
     /// The benchmark
     #[arg(required_unless_present = "compare")]
     benchmark: Option<Benchmark>,
-    /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging Face cache
+    /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging
+    /// Face cache
     #[arg(long, value_name = "MODEL", required_unless_present = "compare")]
     checkpoint: Option<String>,
     #[command(flatten)]
     options: ModelOptions,
-    /// The split
+    /// The split to score
     #[arg(long, default_value = "test")]
     split: Split,
-    /// What the result must be like. published: answers of all splits are classes, and VQA-RAD's validation is a copy of test. clean:
-    /// answers of train are classes, and VQA-RAD's validation is cut from train; the other sets have a validation split of their own.
-    /// A set that is not prepared yet is prepared so. Prepared files, and a model, that contradict it are refused. By default what is
-    /// there is scored and the report says what it is; what is absent is prepared with all answers and a validation that is not test
+    /// The protocol to follow. published: the vocabulary has the answers of all splits, and VQA-RAD's validation is a
+    /// copy of test. clean: the vocabulary has the answers of train, and VQA-RAD's validation is cut from train; the
+    /// other sets have a validation split of their own. A set that is not prepared yet is prepared accordingly;
+    /// prepared files or a model that contradict the protocol are an error. Without this option existing prepared files
+    /// are scored, whatever their protocol, and the report names it; a set that is not prepared yet gets the answers of
+    /// all splits and a validation split other than test
     #[arg(long)]
     protocol: Option<ProtocolName>,
-    /// Folder of the prepared files; by default data/arrows, or data/arrows-clean with --protocol clean
+    /// Folder of the prepared files [default: data/arrows; data/arrows-clean with --protocol clean]
     #[arg(long, value_name = "FOLDER")]
     prepared: Option<PathBuf>,
-    /// Folder of the raw set, if it has to be prepared; by default where the reference has it, below data/
+    /// Folder of the raw data set, if it must be prepared first [default: the reference's folder for it, below data/]
     #[arg(long, value_name = "FOLDER")]
     raw: Option<PathBuf>,
-    /// Folder of the results; by default runs/eval/BENCHMARK-MODEL (and -SPLIT, but for test), where MODEL is the run's, folder's or
-    /// file's name; of --compare, runs/eval/A-against-B. Results of the same model, data and settings are replaced; those of anything
-    /// else are not, unless with --overwrite
+    /// Folder of the results. Results of the same model, data and settings are replaced; any others only with
+    /// --overwrite
+    /// [default: runs/eval/BENCHMARK-MODEL, with -SPLIT added for other splits than test; runs/eval/A-against-B with --compare]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Replace the results in the folder, whatever they are of
+    /// Replace any results in the folder
     #[arg(long)]
     overwrite: bool,
-    /// Resamples of the intervals, 400 at least
+    /// Number of bootstrap resamples for the intervals, at least 400
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(400..))]
     resamples: u32,
-    /// Seed of intervals and of the cases shown
+    /// Seed of the intervals and of the examples in the report
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Cases shown in the report, of right and of wrong answers each
+    /// Number of examples in the report, each of correct and of incorrect answers
     #[arg(long, default_value_t = 8)]
     cases: usize,
     /// Classification: the label column, p_meth_label, i_meth_label, p_meth or i_meth
     #[arg(long, default_value = "p_meth_label")]
     label: String,
-    /// Retrieval: only the first so many images, with all their texts
+    /// Retrieval: use only the first N images, with all their texts
     #[arg(long, value_name = "N")]
     candidates: Option<usize>,
-    /// Write every logit (of retrieval, every score) too, as logits.safetensors (scores.safetensors)
+    /// Also write every logit as logits.safetensors (for retrieval, every score as scores.safetensors)
     #[arg(long)]
     logits: bool,
-    /// Compare two evaluations of the same questions instead: their eval.json files. Prints what can be told apart, and writes
-    /// compare.html and compare.json
+    /// Compare two evaluations of the same questions, given their eval.json files: print which differences are
+    /// significant, and write compare.html and compare.json
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["benchmark", "checkpoint"])]
     compare: Option<Vec<PathBuf>>,
 }
@@ -114,6 +121,6 @@ pub fn run(args: &EvalArgs, device: &Device) -> Result<()> {
             let stop = std::sync::atomic::AtomicBool::new(false);
             perform(&args.job(benchmark, checkpoint, device)?, device, &stop).map(|_| ())
         }
-        _ => bail!("name a benchmark and a --checkpoint, or two evaluations with --compare"),
+        _ => bail!("pass a benchmark and a --checkpoint, or two evaluations with --compare"),
     }
 }

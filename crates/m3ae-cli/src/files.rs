@@ -1,20 +1,19 @@
-//! Image files of a folder, texts of a file, and what identifies them.
+//! Reading what commands are given: the image files of a folder, the lines of a text file.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// Endings of image files, whatever their case. What a file is, its content tells when it is read.
+/// Extensions of image files, in any case. The format is detected from the content when a file is read.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// The image files in a folder and its folders, in the order of their names; a file is itself.
+/// The image files in a folder and its subfolders, sorted by path; the path itself if it is not a folder.
 pub fn images(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     collect(path, &mut found)?;
     found.sort();
-    ensure!(!found.is_empty(), "{}: no image ({}) is in this folder", path.display(), ENDINGS.join(", "));
+    ensure!(!found.is_empty(), "{}: the folder has no image ({})", path.display(), ENDINGS.join(", "));
     Ok(found)
 }
 
@@ -26,7 +25,7 @@ fn collect(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
         let entry = entry.with_context(|| path.display().to_string())?;
         let path = entry.path();
-        // A link to a folder could lead in a circle.
+        // Links to folders are not followed: they could form a cycle.
         if entry.file_type().with_context(|| path.display().to_string())?.is_dir() {
             collect(&path, found)?;
         } else if path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
@@ -37,7 +36,7 @@ fn collect(path: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The lines of a text file that say something.
+/// The lines of a text file that are not blank.
 pub fn lines(path: &Path) -> Result<Vec<String>> {
     let text = text(path)?;
     let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
@@ -45,18 +44,10 @@ pub fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// A text file, with its name in the error.
+/// The content of a text file; errors name the file.
 pub fn text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))
-}
-
-/// BLAKE3 of a file's content.
-pub fn hash(path: &Path) -> Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    let mut file = File::open(path).with_context(|| path.display().to_string())?;
-    io::copy(&mut file, &mut hasher).with_context(|| path.display().to_string())?;
-    Ok(hasher.finalize())
 }
 
 #[cfg(test)]
@@ -78,8 +69,8 @@ mod tests {
         assert_eq!(names, ["a.jpg", "b/a.jpeg", "c.PNG"]);
         let single = folder.path().join("notes.txt");
         assert_eq!(images(&single).unwrap(), std::slice::from_ref(&single));
-        assert_eq!(hash(&single).unwrap(), blake3::hash(b"notes.txt"));
-        assert!(images(&folder.path().join("nowhere.png")).is_ok(), "reading it says that it is not there");
+
+        assert!(images(&folder.path().join("absent.png")).is_ok(), "reading it reports that it does not exist");
         let empty = tempfile::tempdir().unwrap();
         assert!(images(empty.path()).unwrap_err().to_string().contains("no image"));
     }

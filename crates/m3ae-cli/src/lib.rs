@@ -1,7 +1,7 @@
-//! The `m3ae` command: arguments, terminal, exit codes. What it does lives in the crates under it.
+//! The `m3ae` command: arguments, terminal and exit codes. The work is done in the crates below it.
 //!
-//! A library, so that `m3ae-lab` (measurements and the comparison with the reference) shares the choice of the backend,
-//! the options of a model and the running of a recipe. The binary is [`main`] alone:
+//! It is a library so that `m3ae-lab` (benchmarks and the comparison with the reference) shares the choice of the
+//! backend, the model options and the training commands. The binary only calls [`main`]:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -9,8 +9,8 @@
 //! }
 //! ```
 //!
-//! Burn's backends are features of this crate, each under its name: `flex` (CPU, the default), `ndarray`, `wgpu`, `vulkan`,
-//! `metal`, `cuda`, `rocm`.
+//! Choose Burn's backends by the features of this crate: `flex` (CPU, the default), `ndarray` (CPU), `wgpu`, `vulkan`,
+//! `metal`, `cuda`, `rocm` (GPUs). `--backend` then selects one of them at run time.
 
 mod answer;
 pub mod backend;
@@ -52,7 +52,7 @@ use training::{FinetuneArgs, PretrainArgs};
 #[derive(Debug, Parser)]
 #[command(name = "m3ae", version)]
 struct Cli {
-    /// Where to compute.
+    /// The backend to compute on; it must be compiled in
     #[arg(long, global = true, default_value = "flex")]
     backend: Backend,
     #[command(subcommand)]
@@ -75,7 +75,7 @@ enum Command {
     Benchmark(BenchmarkArgs),
 }
 
-/// Runs the command that this process was started with.
+/// Runs the command on the command line and returns the exit code of the process.
 #[must_use]
 pub fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
-    /// Whether it leaves results in files: a closed output must not end it before they are written.
+    /// Whether the command writes result files: a closed standard output must not end it before they are written.
     fn leaves_results(&self) -> bool {
         match self {
             Self::Pretrain(_) | Self::Finetune(_) | Self::Benchmark(_) | Self::Eval(_) => true,

@@ -1,4 +1,4 @@
-//! Options of every command that asks a trained model.
+//! The options of every command that uses a trained model.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,43 +8,44 @@ use burn::prelude::Device;
 use m3ae::{Model, OpenOptions};
 use m3ae_data::{read_questions_arrow, shared_vocabulary};
 
-/// Which model, and what its files do not say.
+/// The model, and the settings that its files lack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelArgs {
-    /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging Face cache
+    /// The model: a model folder, a run's folder or checkpoint, the reference's .ckpt, or owner/name in the Hugging
+    /// Face cache
     #[arg(long, value_name = "MODEL")]
     pub checkpoint: String,
-    /// What the files do not say.
+    /// Settings that the files lack.
     #[command(flatten)]
     pub options: ModelOptions,
 }
 
-/// What a model's files do not say, or say otherwise.
+/// Settings that a model's files lack, or that override theirs.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelOptions {
-    /// The tokenizer's file or folder, for models that have none beside them
+    /// tokenizer.json, or the folder that holds it, for a model without a tokenizer
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<PathBuf>,
-    /// Answers of the question-answering head in the order of its classes: a JSON list, or the prepared file (.arrow) that it was
-    /// trained on
+    /// The answers of the question-answering head, in the order of its classes: a JSON list, or the prepared .arrow
+    /// file that the head was trained on
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
-    /// Longest text in tokens; by default what the model was trained with
+    /// Maximum text length in tokens [default: as in training]
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,
-    /// Image side in pixels; by default what the model was trained with
+    /// Image side in pixels [default: as in training]
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
-    /// Images, and image-text pairs, per pass
+    /// Images, and image-text pairs, per forward pass
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
 }
 
-/// An open model, and how long that took.
+/// An open model, and how long opening took.
 pub struct Opened {
     /// The model.
     pub model: Model,
-    /// From the files to a model that can be asked.
+    /// The time to read the files and build the model.
     pub took: Duration,
 }
 
@@ -56,7 +57,7 @@ impl ModelArgs {
 }
 
 impl ModelOptions {
-    /// Opens the model of that name.
+    /// Opens the model that `checkpoint` names.
     pub fn open(&self, checkpoint: &str, device: &Device) -> Result<Opened> {
         let begun = Instant::now();
         let model =
@@ -64,7 +65,7 @@ impl ModelOptions {
         Ok(Opened { model, took: begun.elapsed() })
     }
 
-    /// These options for the library; reads the file of answers.
+    /// The options as the library takes them; reads the file of answers.
     pub fn open_options(&self) -> Result<OpenOptions> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
         Ok(OpenOptions::new()
@@ -76,7 +77,7 @@ impl ModelOptions {
     }
 }
 
-/// Reads a JSON list of answers, or the vocabulary of a prepared file.
+/// Reads answers from a JSON list, or from the vocabulary of a prepared file.
 pub fn read_answers(path: &Path) -> Result<Vec<String>> {
     if path.extension().is_some_and(|ending| ending == "arrow") {
         return Ok(shared_vocabulary(&[&read_questions_arrow(path)?])?.answers().to_vec());

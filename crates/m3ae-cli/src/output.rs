@@ -1,14 +1,14 @@
-//! Output whose reader is gone, such as `| head -1`.
+//! Printing to a pipe that may be closed, as by `| head -1`.
 //!
-//! The runtime ignores SIGPIPE, after which `println!` panics on a closed pipe. Here a command that only prints ends by that
-//! signal, as other programs do ([`end_with_reader`]). A run that trains must not be lost for it: it prints with [`say!`], which
-//! passes over what nobody reads, and takes the signal as a request to stop and save
+//! Rust's runtime ignores SIGPIPE, and `println!` then panics on a closed pipe. A command that only prints ends on that
+//! signal, as other programs do ([`end_with_reader`]). A command that writes results prints with [`say!`], which
+//! ignores a closed pipe. A training run also takes the signal as a request to stop and save
 //! ([`Stop`](crate::training::Stop)).
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
 
-/// Ends this process by SIGPIPE when it writes to a pipe that nobody reads.
+/// From now on, SIGPIPE ends this process when it writes to a closed pipe.
 pub fn end_with_reader() -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -19,14 +19,14 @@ pub fn end_with_reader() -> io::Result<()> {
     Ok(())
 }
 
-/// A line on standard output, for whoever still reads it.
+/// Prints a line on standard output; a closed pipe is ignored.
 #[macro_export]
 macro_rules! say {
     () => { $crate::output::write_line(&mut std::io::stdout(), format_args!("")) };
     ($($text:tt)*) => { $crate::output::write_line(&mut std::io::stdout(), format_args!($($text)*)) };
 }
 
-/// A line on standard error, for whoever still reads it.
+/// Prints a line on standard error; a closed pipe is ignored.
 #[macro_export]
 macro_rules! say_error {
     ($($text:tt)*) => { $crate::output::write_line(&mut std::io::stderr(), format_args!($($text)*)) };
@@ -34,12 +34,12 @@ macro_rules! say_error {
 
 pub use {crate::say, crate::say_error};
 
-/// Writes a line; an error to do so is no reason for anything else to fail.
+/// Writes a line and ignores an error.
 pub fn write_line(out: &mut dyn Write, text: Arguments<'_>) {
     let _ = out.write_fmt(format_args!("{text}\n")).and_then(|()| out.flush());
 }
 
-/// An error and its causes in one line, each said once: some messages end with their cause's.
+/// An error and its causes in one line. A cause that the message already ends with is not repeated.
 pub fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
         "" => cause,
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_not_repeated() {
         let error = anyhow::anyhow!("no such file").context("a.png: no such file").context("--image");
         assert_eq!(chain(&error), "--image: a.png: no such file");
         assert_eq!(chain(&anyhow::anyhow!("alone")), "alone");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_written_whole_and_a_closed_output_passed_over() {
+    fn a_line_is_written_whole_and_a_closed_output_is_ignored() {
         let mut written = Vec::new();
         write_line(&mut written, format_args!("a {}", 1));
         assert_eq!(written, b"a 1\n");

@@ -1,4 +1,4 @@
-//! `m3ae prepare <set…>`: from the data sets as they are published to Arrow files.
+//! `m3ae prepare <set…>`: converts published data sets to Arrow files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,51 +12,53 @@ use m3ae_prepare::{
 
 use crate::output::{say, say_error};
 
-/// Turn raw data sets into Arrow files for training.
+/// Convert published data sets to Arrow files for training and evaluation.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae prepare vqa-rad --raw ~/downloads/vqa-rad --out data/arrows")]
 pub struct PrepareArgs {
-    /// roco, medicat, vqa-rad, slake, vqa-med-2019, melinda, irtr-roco, phantom; or all: those whose folder is there
+    /// The data sets: roco, medicat, vqa-rad, slake, vqa-med-2019, melinda, irtr-roco, phantom; or all, which prepares
+    /// every set whose folder exists
     #[arg(required = true)]
     sets: Vec<String>,
-    /// Folder of the raw set (one set only); by default where the reference has it, below data/
-    #[arg(long)]
+    /// Folder of the raw data set, if you prepare a single one [default: the reference's folder for it, below data/]
+    #[arg(long, value_name = "FOLDER")]
     raw: Option<PathBuf>,
     /// Folder of the Arrow files
-    #[arg(long, default_value = "data/arrows")]
+    #[arg(long, value_name = "FOLDER", default_value = "data/arrows")]
     out: PathBuf,
-    /// Where validation comes from; by default the set's own, or a part of train where it has none
+    /// The source of the validation split [default: given; split if the data set has no validation split]
     #[arg(long)]
     val: Option<Val>,
-    /// Whose answers are classes: all splits' as in published numbers, or train's
+    /// The splits whose answers form the vocabulary: all, as in the published numbers, or train
     #[arg(long, default_value = "all")]
     vocabulary: Vocabulary,
-    /// What random splits follow from; with 42, the reference's seed, MedICaT and irtr-roco have its splits
+    /// Seed of random splits; 42, the reference's seed, gives its splits of MedICaT and irtr-roco
     #[arg(long, default_value_t = PrepareOptions::default().seed)]
     seed: u64,
-    /// Of SLAKE, the questions' language; published numbers are for English
+    /// SLAKE: the language of the questions; the published numbers are for English
     #[arg(long, default_value = "english")]
     language: QuestionLanguage,
-    /// Threads that read images; by default one per processor
-    #[arg(long)]
+    /// Number of threads that read images [default: one per CPU]
+    #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Share of a split's records that may be missing or broken
-    #[arg(long, default_value_t = 0.0)]
+    /// Share of a split's records that may be missing or broken, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     max_broken: f64,
-    /// Decode each image to see that it can be
+    /// Also decode every image, to find broken ones
     #[arg(long)]
     decode: bool,
-    /// Only count what the annotations have, and which images are missing; write nothing
+    /// Only count the annotations and the missing images; write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Val {
-    /// A tenth of train's images, by the seed
+    /// A random tenth of train's images, drawn with --seed
     Split,
-    /// A copy of test, as published for VQA-RAD
+    /// A copy of test, as in the published numbers for VQA-RAD
     CopyTest,
-    /// The set's own
+    /// The data set's own validation split
     Given,
 }
 
@@ -73,7 +75,7 @@ enum QuestionLanguage {
     All,
 }
 
-/// Prepares one set after the other, and prints the report. A set that fails does not keep the next from being prepared.
+/// Prepares one set after another, then prints the report. A failed set does not stop the next one.
 pub fn run(args: &PrepareArgs) -> Result<()> {
     let mut options = PrepareOptions {
         val: args.val.map(|val| match val {
@@ -103,7 +105,7 @@ pub fn run(args: &PrepareArgs) -> Result<()> {
         let context = || format!("preparing {set} from {}", raw.display());
         let done = match args.dry_run {
             true => survey(set, &raw, &options)
-                .map(|report| say!("{report}(dry run: {set} was counted, nothing written)\n"))
+                .map(|report| say!("{report}(dry run: {set} was counted, nothing was written)\n"))
                 .with_context(context),
             false => prepare_one(set, &raw, &args.out, &options).with_context(context),
         };
@@ -138,7 +140,7 @@ fn prepare_one(set: SetName, raw: &Path, out: &Path, options: &PrepareOptions) -
     Ok(())
 }
 
-/// The sets that were asked for, and where they are.
+/// The requested sets and their folders.
 fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
     let mut chosen = Vec::new();
     for name in &args.sets {
@@ -148,19 +150,19 @@ fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
         }
         let names = || SetName::ALL.map(SetName::name).join(", ");
         let set =
-            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose of {}, all", names()))?;
+            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose one of {}, all", names()))?;
         chosen.push(set);
     }
-    // Named twice, or named and of all: once is enough.
+    // A set can be named twice, or named beside `all`.
     let mut seen = BTreeSet::new();
     chosen.retain(|set| seen.insert(*set));
     match (&args.raw, chosen.as_slice()) {
         (_, []) => {
             let folders = SetName::ALL.map(|set| set.default_raw().display().to_string()).join(", ");
-            bail!("no data set is in its default folder ({folders}): name one, and its folder with --raw")
+            bail!("no data set is in its default folder ({folders}): name one and pass its folder with --raw")
         }
         (Some(raw), [set]) => Ok(vec![(*set, raw.clone())]),
-        (Some(_), _) => bail!("--raw is the folder of one set: name only that one"),
+        (Some(_), _) => bail!("--raw is the folder of a single data set: name only that one"),
         (None, _) => Ok(chosen.into_iter().map(|set| (set, Path::to_owned(set.default_raw()))).collect()),
     }
 }

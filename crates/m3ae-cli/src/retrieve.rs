@@ -1,4 +1,4 @@
-//! `m3ae retrieve`: which images fit a text, which texts fit an image, which images are like an image.
+//! `m3ae retrieve`: finds images for a text, texts for an image, or images similar to an image.
 
 use std::path::{Path, PathBuf};
 
@@ -14,30 +14,33 @@ use crate::files;
 use crate::model::ModelArgs;
 use crate::progress::Bar;
 
-/// Search a folder of images, or a file of texts.
+/// Search a folder of images by a text or a similar image, or a file of texts by an image.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    m3ae retrieve --checkpoint runs/quickstart --images scans/ --text \"fracture of the left hip\"")]
 pub struct RetrieveArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// The folder of images to search: encoded once, kept in --cache
+    /// The folder of images to search; they are encoded once and kept in --cache
     #[arg(long, value_name = "FOLDER", conflicts_with = "texts")]
     images: Option<PathBuf>,
-    /// The file of texts to search, one a line
+    /// The file of texts to search, one per line
     #[arg(long, value_name = "FILE")]
     texts: Option<PathBuf>,
-    /// Search by this text: the model judges it with every image
+    /// Search by this text: the model scores it with every image
     #[arg(long, value_name = "TEXT", conflicts_with = "image")]
     text: Option<String>,
-    /// Search by this image (- for standard input): texts are judged with it; images are compared by their features
+    /// Search by this image (- for standard input): the model scores it with every text; images are compared by
+    /// features
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// How many results
+    /// Number of results
     #[arg(long, default_value_t = 10)]
     top: usize,
-    /// One JSON object a line
+    /// Print one JSON object per result
     #[arg(long)]
     json: bool,
-    /// Where encoded images are kept, by the content of weights and images
+    /// Folder of encoded images, keyed by the content of weights and images
     #[arg(long, value_name = "FOLDER", default_value = "runs/index")]
     cache: PathBuf,
 }
@@ -51,7 +54,7 @@ struct Found {
 
 /// Searches and prints.
 pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
-    ensure!(args.text.is_some() || args.image.is_some(), "name what to search by, with --text or --image");
+    ensure!(args.text.is_some() || args.image.is_some(), "no query: pass --text or --image");
     let query = args.image.as_deref().map(image).transpose()?;
     let mut found = match (&args.images, &args.texts, &args.text, &query) {
         (Some(folder), None, text, query) => {
@@ -77,8 +80,8 @@ pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
             };
             lines.iter().zip(scores).map(result).collect()
         }
-        (None, Some(_), ..) => bail!("texts are searched by an image: name one with --image"),
-        _ => bail!("name what to search, with --images or --texts"),
+        (None, Some(_), ..) => bail!("texts are searched by an image: pass --image"),
+        _ => bail!("nothing to search: pass --images or --texts"),
     };
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     for (rank, result) in found.iter().take(args.top).enumerate() {
@@ -93,7 +96,7 @@ pub fn run(args: &RetrieveArgs, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Encodes the images that are not in the cache yet, behind a progress bar.
+/// Encodes the images that are not in the cache yet, with a progress bar.
 fn open_index(cache: &Path, model: &Model, paths: &[PathBuf]) -> Result<Index> {
     let (mut bar, mut left_out) = (Bar::default(), 0);
     let index = Index::open(cache, model, paths, &mut |event| {
@@ -109,7 +112,7 @@ fn open_index(cache: &Path, model: &Model, paths: &[PathBuf]) -> Result<Index> {
     Ok(index)
 }
 
-/// Every image with the text, a block of images at a time.
+/// Scores every image with the text, a block of images at a time.
 fn by_text(model: &Model, index: &Index, text: &str) -> Result<Vec<Found>> {
     let mut bar = Bar::default();
     bar.begin(index.len() as u64, 0, "pairs");
@@ -126,7 +129,7 @@ fn by_text(model: &Model, index: &Index, text: &str) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Cosine of the vision encoder's features.
+/// Scores images by the cosine similarity of the vision encoder's features.
 fn by_likeness(index: &Index, query: &[f32]) -> Result<Vec<Found>> {
     let norm = |x: &[f32]| x.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     let mut found = Vec::with_capacity(index.len());

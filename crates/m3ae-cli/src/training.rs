@@ -1,4 +1,4 @@
-//! `m3ae pretrain` and `m3ae finetune`: from a recipe to trained weights.
+//! `m3ae pretrain` and `m3ae finetune`: train the model of a recipe.
 
 #[cfg(unix)]
 mod dashboard;
@@ -28,36 +28,36 @@ use crate::{environment, logging, memory};
 use lines::Lines;
 use telemetry::{Telemetry, write_report};
 
-/// Exit code of a run that was asked to stop, and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).
+/// Exit code of a run that was asked to stop and saved its state (`EX_TEMPFAIL`: run it again, with `--resume`).
 pub const INTERRUPTED: u8 = 75;
 
-/// What all training commands take.
+/// The options of all training commands.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// Change a key of the recipe, such as train.steps=100 (can be repeated)
+    /// Change a key of the recipe, such as train.steps=100; can be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Remove an earlier run of the same name first
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Go on from the run's newest whole checkpoint; from the beginning where there is none
+    /// Continue from the run's newest intact checkpoint, or start if there is none
     #[arg(long)]
     resume: bool,
-    /// Resume although this key of the recipe (or `data`, `tokenizer`, `answers`) has changed (can be repeated)
+    /// Resume although this key of the recipe (or `data`, `tokenizer`, `answers`) has changed; can be repeated
     #[arg(long, value_name = "KEY", requires = "resume")]
     allow_change: Vec<String>,
-    /// Print lines even where a dashboard could be shown (also: NO_DASHBOARD=1)
+    /// Print lines instead of the dashboard (also: NO_DASHBOARD=1)
     #[arg(long)]
     plain: bool,
 }
 
-/// Runs a recipe and says how it went. Exit codes: 0 done, 1 failed, 75 asked to stop and saved.
+/// Runs a recipe and prints a summary. Exit codes: 0 finished, 75 stopped on request and saved.
 fn start(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) -> Result<ExitCode> {
     let complete = execute(config, args, backend, stop)?.complete;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 
-/// Runs a recipe, or goes on with it where it was begun, as a part of something larger. `None` when it was asked to stop.
+/// Runs a recipe, or resumes it, as a step of a larger command. `None` if it was asked to stop.
 pub fn perform(config: &RunConfig, backend: Backend, stop: &Stop) -> Result<Option<Summary>> {
     let args =
         RunArgs { overrides: Vec::new(), overwrite: false, resume: true, allow_change: Vec::new(), plain: false };
@@ -82,8 +82,8 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     let dropout = setup.model.text.dropout + setup.model.fusion.dropout;
     if devices.all().len() > 1 && backend.is_processor() && dropout > 0.0 {
         bail!(
-            "train.devices = {}: threads of one processor share its generator, and what dropout draws would differ from run to run; \
-             set model.text.dropout = 0 and model.fusion.dropout = 0, or train.devices = 1",
+            "train.devices = {}: CPU devices share one random generator, so dropout would differ from run to run; set \
+             model.text.dropout = 0 and model.fusion.dropout = 0, or train.devices = 1",
             devices.all().len()
         );
     }
@@ -110,7 +110,7 @@ fn execute(config: &RunConfig, args: &RunArgs, backend: Backend, stop: &Stop) ->
     Ok(summary)
 }
 
-/// What people see: a dashboard on a terminal, lines elsewhere.
+/// The display of progress: a dashboard on a terminal, lines elsewhere.
 fn screen(config: &RunConfig, plain: bool, stop: &Stop) -> Box<dyn Observer> {
     #[cfg(unix)]
     if !plain && dashboard::is_possible() {
@@ -124,7 +124,7 @@ fn samples(config: &RunConfig) -> usize {
     config.train.batch_size * config.train.accumulate
 }
 
-/// The error, with the command that helps.
+/// Adds the command that helps.
 fn advised(error: TrainError, config: &RunConfig) -> anyhow::Error {
     let advice = match &error {
         TrainError::NotPrepared { set, .. } => {
@@ -164,18 +164,18 @@ fn report(summary: &Summary) {
     match progress.skipped.as_slice() {
         [] => say!("all samples were usable"),
         skipped => {
-            say!("{} samples left out (all in skipped.txt):", skipped.len());
+            say!("{} samples were skipped (all are listed in skipped.txt):", skipped.len());
             skipped.iter().take(5).for_each(|skipped| say!("  {skipped}"));
         }
     }
     let folder = summary.folder.display();
     match summary.complete {
         true => say!("weights, metrics and pictures: {folder} (open report.html)"),
-        false => say!("stopped after step {} and saved; go on with --resume: {folder}", progress.step),
+        false => say!("stopped after step {} and saved; continue with --resume: {folder}", progress.step),
     }
 }
 
-/// A recipe from a file or, where none is named, the one that is built in.
+/// The recipe of a file, or the built-in one if no file is given.
 fn recipe(file: Option<&PathBuf>, own: (&str, &str), overrides: &[String]) -> Result<RunConfig, TrainError> {
     Ok(match file {
         Some(path) => RunConfig::load(path, overrides)?,

@@ -1,5 +1,5 @@
-//! Makes the pages of invented evaluations: `cargo run -p m3ae-eval --example evaluation -- folder [picture.png…]`. The numbers mean
-//! nothing; the pages show what real ones look like.
+//! Makes the pages of invented evaluations: `cargo run -p m3ae-eval --example evaluation -- folder [picture.png…]`. The
+//! numbers mean nothing; the pages show what real ones look like.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! A whole benchmark in one table: evaluations of several tasks over seeds, beside published numbers.
+//! One table for several tasks over seeds, with published numbers beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,31 +10,31 @@ use crate::published::{Comparability, PublishedNumber, PublishedSource, comparab
 use crate::record::{Evaluation, Scores};
 use crate::retrieval::RECALL_AT;
 
-/// An evaluation that is done.
+/// A finished evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
-    /// The task, such as `vqa-rad` or `roco, zero-shot`: evaluations of one task are of different seeds.
+    /// The task, such as `vqa-rad` or `roco, zero-shot`; evaluations of the same task differ in their seed.
     pub task: String,
-    /// The seed of its fine-tuning; none where there was no fine-tuning.
+    /// The seed of the fine-tuning; `None` without fine-tuning.
     pub seed: Option<u64>,
     /// The result.
     pub evaluation: Evaluation,
-    /// The result's folder.
+    /// The folder of the result.
     pub folder: String,
-    /// What was changed of the task's recipe.
+    /// The keys of the task's recipe that were changed, as `key=value`.
     pub changes: Vec<String>,
 }
 
-/// Something without a result, and why.
+/// A task or data set without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Without {
-    /// What it is.
+    /// Its name.
     pub what: String,
-    /// Why there is none, and what to do.
+    /// The reason, and what to do about it.
     pub why: String,
 }
 
-/// `benchmark.json`, and what `benchmark.md` shows.
+/// The content of `benchmark.json`; `benchmark.md` shows the same as a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchmarkTable {
     /// The file's version; 1.
@@ -45,47 +45,47 @@ pub struct BenchmarkTable {
     pub weights: String,
     /// Program, device and settings: names and values.
     pub environment: BTreeMap<String, String>,
-    /// Seeds of fine-tuning.
+    /// The number of fine-tuning seeds.
     pub seeds: u64,
-    /// Whether every task that could be run was run with every seed.
+    /// Whether every available task finished with every seed.
     pub complete: bool,
     /// A row per score.
     pub rows: Vec<BenchmarkRow>,
-    /// What is still to be run.
+    /// The tasks that have not run yet.
     pub unfinished: Vec<String>,
-    /// What failed.
+    /// The tasks that failed.
     pub failed: Vec<Without>,
-    /// Sets that are not here.
+    /// The data sets that were not found.
     pub missing: Vec<Without>,
 }
 
-/// One score of a task, over seeds. Scores are shares.
+/// One score of a task over seeds, in `0..=1`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchmarkRow {
     /// The task.
     pub task: String,
     /// The benchmark, as commands name it.
     pub benchmark: String,
-    /// Which score: a group of questions, a metric.
+    /// The name of the score: a group of questions, or a metric.
     pub score: String,
     /// Mean over seeds.
     pub mean: f64,
-    /// Standard deviation over seeds (of a sample: n - 1); none of a single one.
+    /// Sample standard deviation over seeds (n - 1 in the denominator); `None` for a single seed.
     pub deviation: Option<f64>,
-    /// The lowest and the highest.
+    /// The lowest and the highest score.
     pub range: [f64; 2],
-    /// Each seed's.
+    /// The score of each seed.
     pub runs: Vec<RunScore>,
     /// Published numbers of the same score, in percent.
     pub published: Vec<PublishedNumber>,
-    /// Whether these were made the same way; none where there are no published numbers of the benchmark.
+    /// Whether the results follow the published protocol; `None` for a benchmark without published numbers.
     pub comparability: Option<Comparability>,
 }
 
-/// A score of one seed.
+/// The score of one seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunScore {
-    /// The seed; none where there was no fine-tuning.
+    /// The seed; `None` without fine-tuning.
     pub seed: Option<u64>,
     /// The score with its bootstrap intervals.
     pub score: Estimate,
@@ -93,7 +93,7 @@ pub struct RunScore {
     pub folder: String,
 }
 
-/// The scores of an evaluation that belong into the table: the published ones' kind.
+/// The scores of an evaluation that the table shows, with their names.
 fn scores(evaluation: &Evaluation) -> Vec<(String, Estimate)> {
     match &evaluation.scores {
         Scores::Vqa { scores, .. } => [Some(&scores.overall), scores.closed.as_ref(), scores.open.as_ref()]
@@ -118,7 +118,7 @@ fn scores(evaluation: &Evaluation) -> Vec<(String, Estimate)> {
     }
 }
 
-/// Rows of all tasks, in the order in which these first occur.
+/// The rows of all tasks, in the order in which the tasks first occur.
 #[must_use]
 pub fn benchmark_rows(finished: &[Finished]) -> Vec<BenchmarkRow> {
     let mut rows: Vec<BenchmarkRow> = Vec::new();
@@ -142,13 +142,13 @@ pub fn benchmark_rows(finished: &[Finished]) -> Vec<BenchmarkRow> {
 
 fn row(of: &Finished, score: String, runs: Vec<RunScore>) -> BenchmarkRow {
     let benchmark = of.evaluation.benchmark.clone();
-    // What is published of a classification is its accuracy.
+    // The published number of a classification is its accuracy.
     let group = if score == "accuracy" { "overall" } else { score.as_str() };
     let numbers = published(&benchmark).0.into_iter().filter(|number| number.group == group).collect();
-    let mut told = comparability(&of.evaluation);
-    if let (Some(told), [_, ..]) = (&mut told, of.changes.as_slice()) {
-        told.same = false;
-        told.differences.push(format!("Its recipe was changed: {}.", of.changes.join(", ")));
+    let mut comparability = comparability(&of.evaluation);
+    if let (Some(found), [_, ..]) = (&mut comparability, of.changes.as_slice()) {
+        found.same = false;
+        found.differences.push(format!("Its recipe was changed: {}.", of.changes.join(", ")));
     }
     let values: Vec<f64> = runs.iter().map(|run| run.score.value).collect();
     let count = values.len() as f64;
@@ -166,20 +166,20 @@ fn row(of: &Finished, score: String, runs: Vec<RunScore>) -> BenchmarkRow {
         ],
         runs,
         published: numbers,
-        comparability: told,
+        comparability,
     }
 }
 
 impl BenchmarkTable {
-    /// The table in Markdown, in percent, with notes on protocols under it.
+    /// The table in Markdown, in percent, followed by notes on the protocols.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = format!("# Benchmark of {}\n\n", self.model);
         let state = if self.complete { "Complete." } else { "**Not complete**: see below." };
         let _ = writeln!(
             text,
-            "{state} Percent of the test split. Mean and standard deviation are over fine-tuning seeds; each seed's score has its 95 % \
-             bootstrap interval over images behind it.\n"
+            "{state} Scores are in percent, on the test split. Mean and standard deviation are over fine-tuning seeds; \
+             each seed's score is followed by its 95 % bootstrap interval over images.\n"
         );
         let seeds: BTreeSet<u64> = self.rows.iter().flat_map(|row| &row.runs).filter_map(|run| run.seed).collect();
         let notes = self.notes();
@@ -190,8 +190,8 @@ impl BenchmarkTable {
             let columns: String = seeds.iter().map(of_seed).collect();
             let _ = writeln!(
                 text,
-                "| task | score | mean ± s.d. | lowest to highest |{columns} items, images | published | released checkpoints | \
-                 same protocol? |"
+                "| task | score | mean ± s.d. | lowest to highest |{columns} items, images | published | released \
+                 checkpoints | same protocol? |"
             );
             let _ = writeln!(text, "|---|---|--:|--:|{}--:|--:|--:|---|", "--:|".repeat(seeds.len()));
             self.rows.iter().for_each(|row| text += &line(row, &seeds, &notes));
@@ -200,10 +200,10 @@ impl BenchmarkTable {
             let _ = writeln!(text, "\n[{number}] {benchmark}: {note}");
         }
         if !self.unfinished.is_empty() {
-            text += "\n## Still to be run\n\n";
+            text += "\n## Not run yet\n\n";
             self.unfinished.iter().for_each(|what| text += &format!("- {what}\n"));
         }
-        for (title, list) in [("Failed", &self.failed), ("Not here", &self.missing)] {
+        for (title, list) in [("Failed", &self.failed), ("Data sets not found", &self.missing)] {
             if !list.is_empty() {
                 let _ = writeln!(text, "\n## {title}\n");
                 list.iter().for_each(|Without { what, why }| text += &format!("- **{what}**: {}\n", escape(why)));
@@ -217,17 +217,19 @@ impl BenchmarkTable {
         text
     }
 
-    /// What to know when comparing with published numbers, by benchmark in the order of the rows.
+    /// Notes on comparing with published numbers, one per benchmark in the order of the rows.
     fn notes(&self) -> Vec<(String, String)> {
         let mut notes: Vec<(String, String)> = Vec::new();
         for row in &self.rows {
             if notes.iter().any(|(benchmark, _)| *benchmark == row.benchmark) {
                 continue;
             }
-            if let (Some(told), (_, Some(protocol))) = (&row.comparability, published(&row.benchmark)) {
-                let ours = match told.same {
-                    true => "Vocabulary, splits and recipe of this result are the same.".to_owned(),
-                    false => format!("This result is made otherwise. {}", told.differences.join(" ")),
+            if let (Some(comparability), (_, Some(protocol))) = (&row.comparability, published(&row.benchmark)) {
+                let ours = match comparability.same {
+                    true => "This result has the same vocabulary, splits and recipe.".to_owned(),
+                    false => {
+                        format!("This result follows another protocol. {}", comparability.differences.join(" "))
+                    }
                 };
                 notes.push((row.benchmark.clone(), format!("published numbers: {protocol} {}", escape(&ours))));
             }
@@ -249,7 +251,7 @@ fn line(row: &BenchmarkRow, seeds: &BTreeSet<u64>, notes: &[(String, String)]) -
         format!("{}{}", percent(run.score.value), interval.unwrap_or_default())
     };
     let mut cells = vec![escape(&row.task), escape(&row.score)];
-    // Without seeds, the interval stands with the score itself.
+    // Without seeds there is no column of its own for the interval.
     match row.runs.as_slice() {
         [run] if run.seed.is_none() => cells.push(with_interval(run)),
         _ => cells.push(format!("{}{spread}", percent(row.mean))),
@@ -268,13 +270,13 @@ fn line(row: &BenchmarkRow, seeds: &BTreeSet<u64>, notes: &[(String, String)]) -
     let note = notes.iter().position(|(benchmark, _)| *benchmark == row.benchmark);
     let note = note.map_or_else(String::new, |place| format!(" [{}]", place + 1));
     cells.push(match &row.comparability {
-        Some(told) if !row.published.is_empty() => format!("{}{note}", if told.same { "yes" } else { "no" }),
+        Some(found) if !row.published.is_empty() => format!("{}{note}", if found.same { "yes" } else { "no" }),
         _ => "-".to_owned(),
     });
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// Text within a table or list: no bars, no line breaks.
+/// Text that fits into a cell or a list item: bars escaped, line breaks removed.
 fn escape(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }

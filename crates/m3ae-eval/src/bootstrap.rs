@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 
-/// How intervals are made.
+/// Settings of the bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
-    /// How often the data is drawn anew.
+    /// The number of resamples.
     pub resamples: usize,
     /// The share of resamples inside the interval.
     pub level: f64,
@@ -42,18 +42,18 @@ impl Interval {
     }
 }
 
-/// A statistic with how sure it is.
+/// A statistic with its intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The statistic of the data.
     pub value: f64,
-    /// How many items (questions, samples, queries) it is of.
+    /// The number of items (questions, samples, queries).
     pub items: usize,
-    /// How many images these belong to.
+    /// The number of images these belong to.
     pub images: usize,
-    /// Interval that resamples items; none for fewer than two.
+    /// Interval from resampling items; `None` for fewer than two.
     pub by_item: Option<Interval>,
-    /// Interval that resamples images with all their items; none for fewer than two.
+    /// Interval from resampling images with all their items; `None` for fewer than two.
     pub by_image: Option<Interval>,
 }
 
@@ -65,7 +65,7 @@ impl Estimate {
     }
 }
 
-/// Which image each item belongs to.
+/// The items grouped by image.
 #[derive(Debug)]
 pub(crate) struct Clusters {
     /// The items of each image.
@@ -93,7 +93,7 @@ impl Clusters {
 
 impl Bootstrap {
     /// # Errors
-    /// There are too few resamples for the ends of the interval, or the level is not a share.
+    /// There are too few resamples for the ends of the interval, or the level is not between 0 and 1.
     pub(crate) fn check(&self) -> Result<(), EvalError> {
         if !(self.level > 0.0 && self.level < 1.0) {
             return Err(EvalError::Bootstrap(format!("level = {} is not between 0 and 1", self.level)));
@@ -108,7 +108,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The mean of `values` with its intervals. Fast: an image is a sum and a count. `name` makes the draws its own.
+    /// The mean of `values` with its intervals. Fast: an image is a sum and a count. `name` keys the draws.
     pub(crate) fn mean(&self, name: &str, values: &[f64], clusters: &Clusters) -> Estimate {
         let sums: Vec<(f64, usize)> = clusters
             .members
@@ -130,7 +130,7 @@ impl Bootstrap {
         }
     }
 
-    /// Any statistic of the items, given by their numbers (each as often as it was drawn), with its intervals.
+    /// Any statistic with its intervals. `of` is given the indices of the drawn items, each as often as it was drawn.
     pub(crate) fn statistic(&self, name: &str, clusters: &Clusters, mut of: impl FnMut(&[usize]) -> f64) -> Estimate {
         let all: Vec<usize> = (0..clusters.items).collect();
         let value = of(&all);

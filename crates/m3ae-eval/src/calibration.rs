@@ -1,10 +1,10 @@
-//! Whether probabilities mean what they say.
+//! Calibration: whether the model's probabilities agree with how often it is right.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 
-/// Bins of the expected calibration error: the number that is usual in the literature.
+/// The number of bins of the expected calibration error that is usual in the literature.
 pub const CALIBRATION_BINS: usize = 15;
 
 /// Calibration over equal-width bins of the confidence.
@@ -27,15 +27,16 @@ pub struct ReliabilityBin {
     pub from: f64,
     /// Where it ends.
     pub to: f64,
-    /// How many items it has.
+    /// The number of items.
     pub count: usize,
-    /// Their mean confidence; 0 if there is none.
+    /// Mean confidence of the items; 0 if there are none.
     pub confidence: f64,
-    /// Their mean score; 0 if there is none.
+    /// Mean score of the items; 0 if there are none.
     pub accuracy: f64,
 }
 
-/// Calibration of items given as (confidence, score), both in `0..=1`, over `bins` bins of equal width, closed on the right.
+/// Calibration of items given as (confidence, score), both in `0..=1`, over `bins` bins of equal width, closed on the
+/// right.
 ///
 /// # Errors
 /// There is no item or no bin, or a number is not in `0..=1`.
@@ -45,7 +46,7 @@ pub fn calibration(items: &[(f64, f64)], bins: usize) -> Result<Calibration, Eva
     }
     let mut sums = vec![(0, 0.0, 0.0); bins];
     for (number, &(confidence, score)) in items.iter().enumerate() {
-        // Softmax in single precision may end a hair above 1.
+        // A softmax in single precision can exceed 1 by rounding.
         if !(0.0..=1.0 + 1e-6).contains(&confidence) || !(0.0..=1.0).contains(&score) {
             let problem = format!("confidence {confidence}, score {score}: both are from 0 to 1");
             return Err(EvalError::item(format!("item {number}"), problem));

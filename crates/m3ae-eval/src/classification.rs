@@ -11,37 +11,37 @@ use crate::error::EvalError;
 pub struct Labelled {
     /// The image's id; samples of one image are resampled together.
     pub image_id: String,
-    /// Its class.
+    /// The true class.
     pub truth: usize,
-    /// The class that the model gave it.
+    /// The class that the model predicted.
     pub predicted: usize,
 }
 
-/// How one class fares. Where nothing can be divided, the share is 0.
+/// The scores of one class. A share of nothing (0/0) is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// The class.
     pub name: String,
-    /// Share of right ones among samples given this class.
+    /// Share of correct ones among samples predicted as this class.
     pub precision: f64,
-    /// Share of right ones among samples of this class.
+    /// Share of correct ones among samples of this class.
     pub recall: f64,
     /// Harmonic mean of precision and recall.
     pub f1: f64,
-    /// Samples of this class.
+    /// The number of samples of this class.
     pub support: usize,
 }
 
 /// Scores of a classification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassificationScores {
-    /// Samples classified rightly.
+    /// The number of correctly classified samples.
     pub hits: usize,
-    /// Share of samples classified rightly.
+    /// Share of correctly classified samples.
     pub accuracy: Estimate,
     /// Mean F1 over classes that occur as truth or as prediction; in a resample, over those that occur in it.
     pub macro_f1: Estimate,
-    /// Every class, also those that do not occur.
+    /// Every class, including those that do not occur.
     pub classes: Vec<ClassScore>,
     /// Truth against prediction, over all classes.
     pub confusion: Confusion,
@@ -50,7 +50,7 @@ pub struct ClassificationScores {
 /// Scores samples over the classes named `names`.
 ///
 /// # Errors
-/// There is no sample, or one has a class beyond the names.
+/// There is no sample, or a class number is not below the number of names.
 pub fn classification_scores(
     samples: &[Labelled],
     names: &[String],
@@ -89,11 +89,11 @@ pub fn classification_scores(
     })
 }
 
-/// What is counted of a class.
+/// The counts of one class.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     hits: usize,
-    /// Samples given this class.
+    /// Samples predicted as this class.
     given: usize,
     /// Samples of this class.
     support: usize,

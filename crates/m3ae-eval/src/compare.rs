@@ -1,4 +1,4 @@
-//! Whether two runs differ, question by question.
+//! Comparing two runs, question by question.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,13 +10,13 @@ use crate::vqa::{AnswerType, Prediction, check};
 
 /// The group of all questions.
 pub(crate) const OVERALL: &str = "overall";
-/// Ids that an error names.
+/// The number of ids that an error names.
 const NAMED_IDS: usize = 5;
 
 /// Two runs on the same questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `overall`, `closed`, `open` or a type of questions.
+    /// `overall`, `closed`, `open` or a question type.
     pub group: String,
     /// Mean score of the first run.
     pub a: f64,
@@ -30,23 +30,23 @@ pub struct Comparison {
     pub only_b: usize,
     /// The share of resamples inside the interval.
     pub level: f64,
-    /// Two-sided p-value of McNemar's exact test, which takes questions as independent.
+    /// Two-sided p-value of McNemar's exact test, which assumes independent questions.
     pub mcnemar_p: f64,
 }
 
 impl Comparison {
-    /// Whether the interval of the difference (over images, where there are several; else over questions) leaves out 0.
+    /// Whether the interval of the difference (over images if there are several, else over questions) excludes 0.
     #[must_use]
     pub fn distinguishable(&self) -> bool {
         self.difference.interval().is_some_and(|interval| !interval.contains(0.0))
     }
 
-    /// The result in plain words.
+    /// The result as a sentence.
     #[must_use]
     pub fn sentence(&self, name_a: &str, name_b: &str) -> String {
         let Self { group, a, b, difference, only_a, only_b, level, mcnemar_p } = self;
         let verdict = match (self.distinguishable(), difference.value > 0.0) {
-            (false, _) => format!("{name_a} and {name_b} cannot be told apart"),
+            (false, _) => format!("no significant difference between {name_a} and {name_b}"),
             (true, true) => format!("{name_b} is better than {name_a}"),
             (true, false) => format!("{name_a} is better than {name_b}"),
         };
@@ -58,8 +58,9 @@ impl Comparison {
             },
         );
         format!(
-            "{group}: {verdict}. {name_a} {:.2} %, {name_b} {:.2} %, difference {:+.2} points ({interval}; {} questions on {} images). \
-             {only_a} questions only {name_a} answered rightly, {only_b} only {name_b}: McNemar's exact test p {}.",
+            "{group}: {verdict}. {name_a} {:.2} %, {name_b} {:.2} %, difference {:+.2} points ({interval}; {} questions on \
+             {} images). Only {name_a} answered {only_a} questions correctly, only {name_b} {only_b}: McNemar's exact test \
+             p {}.",
             a * 100.0,
             b * 100.0,
             difference.value * 100.0,
@@ -74,11 +75,11 @@ fn p_value(p: f64) -> String {
     if p < 1e-3 { "< 0.001".to_owned() } else { format!("= {p:.3}") }
 }
 
-/// Compares two runs on the same questions, matched by question id: overall, closed and open, and by type of question. Groups that
-/// hold every question are left out but for the first.
+/// Compares two runs on the same questions, matched by question id: overall, closed, open, and by question type. A
+/// group that would repeat the overall one is left out.
 ///
 /// # Errors
-/// The questions differ (the first ids are named), or their right answers do, or one run's predictions are not sound.
+/// The questions or their correct answers differ (the first ids are named), or one run's predictions are not valid.
 pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Result<Vec<Comparison>, EvalError> {
     bootstrap.check()?;
     check(a)?;
@@ -111,7 +112,7 @@ pub fn compare(a: &[Prediction], b: &[Prediction], bootstrap: &Bootstrap) -> Res
     Ok(parts.into_iter().flatten().chain(by_type).collect())
 }
 
-/// The same questions of both runs, in the order of the first.
+/// Pairs of predictions for the same question, in the order of the first run.
 pub(crate) fn pair<'a>(
     a: &'a [Prediction],
     b: &'a [Prediction],
@@ -138,7 +139,7 @@ pub(crate) fn pair<'a>(
     let different: Vec<i64> = pairs.iter().filter(different).map(|(a, _)| a.question_id).collect();
     if !different.is_empty() {
         let problem = format!(
-            "{} questions have other right answers or images, the first of them {}",
+            "{} questions have other correct answers or images, the first of them {}",
             different.len(),
             named(&different)
         );
@@ -151,8 +152,8 @@ fn named(ids: &[i64]) -> String {
     ids.iter().take(NAMED_IDS).map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Two-sided p-value of McNemar's exact test: how often a fair coin thrown `only_a + only_b` times falls at least as unevenly. 1
-/// where the runs never differ.
+/// Two-sided p-value of McNemar's exact test: the probability that a fair coin thrown `only_a + only_b` times falls at
+/// least as unevenly; 1 if the runs never differ.
 #[must_use]
 pub fn exact_mcnemar(only_a: usize, only_b: usize) -> f64 {
     let (few, throws) = (only_a.min(only_b), only_a + only_b);
@@ -208,14 +209,14 @@ mod tests {
     ];
 
     #[test]
-    fn a_clear_difference_is_told_and_an_unclear_one_is_not() {
+    fn a_clear_difference_is_significant_and_an_unclear_one_is_not() {
         let a = predictions(400);
         let clear = compare(&a, &changed(&a, 0.6, 0.02), &QUICK).unwrap();
         assert!(clear[0].distinguishable() && clear[0].mcnemar_p < 1e-6, "{clear:?}");
         assert!(clear[0].sentence("old", "new").contains("new is better than old"));
         let unclear = compare(&a, &changed(&a, 0.1, 0.03), &QUICK).unwrap();
         assert!(!unclear[0].distinguishable() && unclear[0].mcnemar_p > 0.05, "{unclear:?}");
-        assert!(unclear[0].sentence("old", "new").contains("old and new cannot be told apart"));
+        assert!(unclear[0].sentence("old", "new").contains("no significant difference between old and new"));
         let names: Vec<&str> = clear.iter().map(|comparison| comparison.group.as_str()).collect();
         assert_eq!(names, ["overall", "closed", "open", "modality", "organ"]);
         assert_eq!(
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_holds_every_question_is_not_told_twice() {
+    fn a_group_that_holds_every_question_is_not_repeated() {
         let mut a = predictions(20);
         a.iter_mut().for_each(|prediction| prediction.answer_type = AnswerType::Open);
         a.iter_mut().for_each(|prediction| prediction.question_type = None);
@@ -263,7 +264,7 @@ mod tests {
         assert!(error(&other).contains("the second run lacks 1 questions, the first of them 4; the first run lacks 1"));
         let mut other = a.clone();
         other[3].answers = vec!["what else".into()];
-        assert!(error(&other).contains("1 questions have other right answers or images, the first of them 4"));
+        assert!(error(&other).contains("1 questions have other correct answers or images, the first of them 4"));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! What is taken for what.
+//! Confusion matrices.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vqa::Prediction;
 
-/// Name of the row and column for everything else.
+/// The name of the row and column for all other answers.
 const OTHER: &str = "other";
 
 /// Counts of truth (rows) against prediction (columns).
@@ -28,8 +28,9 @@ impl Confusion {
         Self { labels, counts }
     }
 
-    /// Of the `most` most frequent true answers; all others are one row and column, last. A question with several right answers
-    /// counts for the one that was given, or else for the first. Questions without an answer of either side are left out.
+    /// Of the `most` most frequent true answers; all others share the last row and column. A question with several
+    /// correct answers counts for the predicted one if that is correct, else for the first. Questions without a true or
+    /// a predicted answer are left out.
     #[must_use]
     pub fn of_answers(predictions: &[Prediction], most: usize) -> Self {
         let pairs: Vec<(&str, &str)> = predictions.iter().filter_map(truth_and_answer).collect();
@@ -47,14 +48,14 @@ impl Confusion {
         Self::of_classes(labels, pairs.iter().map(|(truth, given)| (of(truth), of(given))))
     }
 
-    /// How many items were counted.
+    /// The number of items.
     #[must_use]
     pub fn total(&self) -> usize {
         self.counts.iter().flatten().sum()
     }
 }
 
-/// The right answer that a prediction counts for, and the one that was given.
+/// The true answer that a prediction counts for, and the predicted one.
 fn truth_and_answer(prediction: &Prediction) -> Option<(&str, &str)> {
     let given = prediction.answer()?;
     let mut right = prediction.answers.iter();

@@ -1,4 +1,4 @@
-//! Why something could not be evaluated.
+//! The errors of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -11,34 +11,34 @@ pub enum EvalError {
         /// What is missing.
         what: &'static str,
     },
-    /// One item has a value that no model should give.
+    /// An item has a value that is not valid, such as a score that is NaN.
     #[error("{item}: {problem}")]
     Item {
-        /// Which one.
+        /// The item.
         item: String,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with it, and what is allowed.
         problem: String,
     },
-    /// Numbers of things contradict each other.
+    /// Sizes contradict each other.
     #[error("{what}: {found}, but {expected} were expected")]
     Count {
-        /// Of what.
+        /// The things that were counted.
         what: &'static str,
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many there should be.
+        /// The number expected.
         expected: usize,
     },
-    /// Two runs answered different questions.
+    /// The two runs did not answer the same questions.
     #[error("the two runs cannot be compared: {problem}")]
     Unpaired {
         /// What differs, with the first ids.
         problem: String,
     },
-    /// A setting of the bootstrap.
+    /// A setting of the bootstrap is out of range.
     #[error("bootstrap: {0}")]
     Bootstrap(String),
-    /// A file is not what its name says.
+    /// A file cannot be read, or does not hold an evaluation or predictions.
     #[error("{path}: {problem}")]
     File {
         /// The file.
@@ -46,10 +46,10 @@ pub enum EvalError {
         /// What is wrong, and on which line.
         problem: String,
     },
-    /// A record could not be written.
+    /// A file could not be written.
     #[error(transparent)]
     Files(#[from] m3ae_files::FilesError),
-    /// A report could not be written, or holds a picture that is none.
+    /// A report could not be written, or one of its pictures is not a PNG.
     #[error(transparent)]
     Report(#[from] m3ae_report::ReportError),
 }

@@ -1,9 +1,9 @@
 //! Scores with intervals, comparisons of runs and evaluation reports, from predictions; no tensors.
 //!
-//! Every score is an [`Estimate`]: a value, how many items it is of, and two 95 % intervals. One resamples single items
-//! (questions, samples, queries); the other resamples images with everything that belongs to them, and is the honest one
-//! where an image has several questions, since their answers are not independent. Resampling is seeded: the same predictions give
-//! the same intervals on every machine.
+//! Every score is an [`Estimate`]: a value, the number of items behind it, and two 95 % bootstrap intervals. One
+//! resamples single items (questions, samples, queries). The other resamples images together with all their items;
+//! quote that one where an image has several questions, because their answers are not independent. Resampling is
+//! seeded: the same predictions give the same intervals on every machine.
 //!
 //! ```
 //! use m3ae_eval::{AnswerType, Bootstrap, Prediction, vqa_scores};
@@ -21,20 +21,22 @@
 //! let predictions: Vec<Prediction> = (0..100).map(|id| prediction(id, f64::from(u8::from(id % 4 != 0)))).collect();
 //! let scores = vqa_scores(&predictions, &Bootstrap::default())?;
 //! assert_eq!((scores.overall.hits, scores.overall.score.value), (75, 0.75));
+//! let interval = scores.overall.score.interval().expect("there are several images");
+//! assert!(interval.low < 0.75 && 0.75 < interval.high);
 //! # Ok::<(), m3ae_eval::EvalError>(())
 //! ```
 //!
-//! | what | function | conventions |
+//! | task | function | conventions |
 //! |---|---|---|
-//! | question answering | [`vqa_scores`] | mean of the chosen answers' scores; a hit has the full score |
-//! | calibration | [`calibration`] | equal-width bins, closed on the right; weights by count |
+//! | question answering | [`vqa_scores`] | mean score of the model's answers; a hit is an answer with the full score |
+//! | calibration | [`calibration`] | bins of equal width, closed on the right, weighted by count |
 //! | classification | [`classification_scores`] | macro-F1 over classes that occur as truth or prediction; 0/0 is 0 |
 //! | retrieval | [`retrieval_scores`] | ties count against the model |
-//! | two runs | [`compare()`] | paired bootstrap of the difference, exact McNemar test |
-//! | several tasks over seeds | [`benchmark_rows`] | mean, deviation over seeds, each seed's interval, published numbers |
+//! | comparing two runs | [`compare()`] | paired bootstrap of the difference, exact McNemar test |
+//! | several tasks over seeds | [`benchmark_rows`] | mean and deviation over seeds, published numbers beside them |
 //!
-//! [`Evaluation`] is what `eval.json` holds, [`write_predictions`] writes `predictions.jsonl`, [`eval_report`] makes the page, and [`compare_report`] that of
-//! two evaluations.
+//! [`write_evaluation`] writes an [`Evaluation`] as `eval.json` and [`write_predictions`] writes `predictions.jsonl`.
+//! [`eval_report`] makes an HTML page of one evaluation, [`compare_report`] of two.
 
 mod benchmark;
 mod bootstrap;

@@ -1,10 +1,10 @@
-//! What the paper and its released checkpoints reach, to stand beside a result.
+//! The scores of the paper and of its released checkpoints, to compare results with.
 
 use serde::Serialize;
 
 use crate::record::{ChosenOn, Evaluation, Protocol, Scores};
 
-/// Published results on one benchmark, in percent.
+/// A published result, in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PublishedNumber {
     /// The benchmark, as commands name it.
@@ -13,11 +13,11 @@ pub struct PublishedNumber {
     pub group: &'static str,
     /// The score.
     pub percent: f64,
-    /// Who says so.
+    /// Where the number comes from.
     pub source: PublishedSource,
 }
 
-/// Who says so.
+/// Where a published number comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PublishedSource {
@@ -59,47 +59,47 @@ pub const PUBLISHED: [PublishedNumber; 20] = [
     released("melinda", 77.7),
 ];
 
-/// How the numbers of a benchmark were made, and what to think of when comparing.
+/// How the numbers of a benchmark were made, and what to keep in mind when comparing.
 const PROTOCOLS: [(&str, &str); 4] = [
     (
         "vqa-rad",
-        "498 answers, taken from all splits, test included. The data set has no validation split: the reference's users copy \
-         test, so that the checkpoint is chosen on the questions it is scored on. By the test set's size alone, the 95 % interval \
-         is ±3.9 points.",
+        "498 answers, taken from all splits, test included. The data set has no validation split: the reference's users \
+         copy test, so that the checkpoint is chosen on the questions it is scored on. With a test set of this size, \
+         the 95 % interval is ±3.9 points.",
     ),
     (
         "slake",
-        "English questions only; 222 answers, taken from all splits, test included. By the test set's size alone, the 95 % \
-         interval is ±2.3 points.",
+        "English questions only; 222 answers, taken from all splits, test included. With a test set of this size, the \
+         95 % interval is ±2.3 points.",
     ),
     (
         "vqa-med-2019",
-        "Modality, plane and organ questions only; 79 answers, taken from all splits, test included. By the test set's size \
-         alone, the 95 % interval is ±4.1 points.",
+        "Modality, plane and organ questions only; 79 answers, taken from all splits, test included. With a test set \
+         of this size, the 95 % interval is ±4.1 points.",
     ),
     ("melinda", "Accuracy over the 7 classes of p_meth_label."),
 ];
 
-/// The label column of MELINDA that published numbers are of.
+/// The label column of MELINDA that the published numbers use.
 const PUBLISHED_LABEL: &str = "p_meth_label";
 
-/// The published numbers of a benchmark, paper first, and how they were made. Empty for a benchmark that has none.
+/// The published numbers of a benchmark, the paper's first, and how they were made. Empty for a benchmark without any.
 #[must_use]
 pub fn published(benchmark: &str) -> (Vec<PublishedNumber>, Option<&'static str>) {
     let numbers = PUBLISHED.into_iter().filter(|number| number.benchmark == benchmark).collect();
     (numbers, PROTOCOLS.iter().find(|(name, _)| *name == benchmark).map(|(_, note)| *note))
 }
 
-/// Whether a result was made as the published numbers of its benchmark were.
+/// Whether a result follows the protocol of the published numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Comparability {
-    /// Whether nothing is known to differ.
+    /// Whether no difference is known.
     pub same: bool,
-    /// What differs, in sentences; empty where nothing does.
+    /// The differences, a sentence each; empty if none is known.
     pub differences: Vec<String>,
 }
 
-/// Whether a result was made as the published numbers of its benchmark were; `None` where there are none.
+/// Whether a result follows the protocol of its benchmark's published numbers; `None` for a benchmark without any.
 #[must_use]
 pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
     let benchmark = evaluation.benchmark.as_str();
@@ -109,13 +109,13 @@ pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
     }
     let mut differences = Vec::new();
     if evaluation.split != "test" {
-        differences.push(format!("This is the {} split; published numbers are of test.", evaluation.split));
+        differences.push(format!("It scores the {} split; the published numbers score test.", evaluation.split));
     }
     let answers = matches!(evaluation.scores, Scores::Vqa { .. });
     if answers && evaluation.protocol == Protocol::Clean {
         differences.push(
-            "Its answers are those of the training questions alone; published ones are of all splits. Expect it to be lower for \
-             that reason alone."
+            "Its vocabulary has the answers of the training questions alone; the published one has those of all splits. \
+             Expect lower scores for that reason alone."
                 .to_owned(),
         );
     }
@@ -123,8 +123,8 @@ pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
         match evaluation.chosen_on {
             ChosenOn::ScoredItems => {}
             ChosenOn::OtherItems => differences.push(
-                "Its checkpoint was not chosen on test; the published checkpoints were. Expect it to be lower for that reason \
-                 alone."
+                "Its checkpoint was not chosen on test; the published checkpoints were. Expect lower scores for that \
+                 reason alone."
                     .to_owned(),
             ),
             ChosenOn::Unknown => differences.push(
@@ -133,7 +133,7 @@ pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
         }
     }
     if let Some(label) = evaluation.inputs.get("label").filter(|label| *label != PUBLISHED_LABEL) {
-        differences.push(format!("Its classes are of {label}; published ones of {PUBLISHED_LABEL}."));
+        differences.push(format!("Its classes come from {label}; the published ones from {PUBLISHED_LABEL}."));
     }
     Some(Comparability { same: differences.is_empty(), differences })
 }
@@ -144,7 +144,7 @@ mod tests {
     use crate::report::tests::evaluation;
 
     #[test]
-    fn what_differs_from_the_published_protocol_is_told() {
+    fn differences_from_the_published_protocol_are_listed() {
         let mut result = evaluation();
         (result.protocol, result.chosen_on) = (Protocol::Published, ChosenOn::ScoredItems);
         assert_eq!(comparability(&result), Some(Comparability { same: true, differences: vec![] }));
@@ -161,7 +161,7 @@ mod tests {
         result.split = "val".into();
         assert!(comparability(&result).unwrap().differences[0].contains("val split"));
         result.inputs.insert("label".into(), "i_meth".into());
-        assert!(comparability(&result).unwrap().differences[2].contains("classes are of i_meth"));
+        assert!(comparability(&result).unwrap().differences[2].contains("classes come from i_meth"));
         result.benchmark = "phantom-vqa".into();
         assert_eq!(comparability(&result), None);
     }

@@ -1,4 +1,4 @@
-//! What an evaluation leaves behind: `eval.json` and `predictions.jsonl`.
+//! The files of an evaluation: `eval.json` and `predictions.jsonl`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,17 +17,17 @@ use crate::vqa::{Prediction, VqaScores};
 /// The version of `eval.json` that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// Whether a result is made as the published ones are.
+/// How the answer vocabulary and the validation split were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Vocabulary from all splits, test included.
     Published,
-    /// Vocabulary from train; validation is not test.
+    /// Vocabulary from train alone; validation is not test.
     Clean,
 }
 
-/// On which items a checkpoint was chosen, as far as its files say.
+/// The items on which a checkpoint was chosen, as far as its files say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChosenOn {
@@ -48,9 +48,9 @@ pub enum Scores {
     Vqa {
         /// Overall and by group.
         scores: VqaScores,
-        /// Of the probability of the model's answer.
+        /// Calibration of the probability of the model's answer.
         calibration: Calibration,
-        /// Of the most frequent answers.
+        /// Confusion matrix of the most frequent answers.
         confusion: Confusion,
     },
     /// Classification.
@@ -76,32 +76,32 @@ pub struct Evaluation {
     pub split: String,
     /// The checkpoint or model folder.
     pub model: String,
-    /// How vocabulary and splits were made.
+    /// How the answer vocabulary and the validation split were made.
     pub protocol: Protocol,
-    /// Whether the validation and the test split hold the same items; true of the validation split itself.
+    /// Whether the validation and the test split hold the same items; true if the validation split itself was scored.
     pub validation_equals_test: bool,
-    /// Whether validation and test were compared: else it is not known that they differ.
+    /// Whether validation and test were compared; if not, they may still hold the same items.
     #[serde(default)]
     pub validation_compared: bool,
-    /// On which items the checkpoint was chosen. Unknown in files of earlier versions.
+    /// The items on which the checkpoint was chosen. Unknown in files of earlier versions.
     #[serde(default)]
     pub chosen_on: ChosenOn,
-    /// What a reader must know, such as how many questions were cut.
+    /// Notes for the reader, such as how many questions were truncated.
     pub notes: Vec<String>,
-    /// What the scores follow from: hashes of weights and data, and settings; names and values. Two evaluations with the same of
-    /// these have the same scores. Empty in files of earlier versions.
+    /// Everything that determines the scores, by name: hashes of weights and data, and settings. Evaluations with the
+    /// same inputs have the same scores. Empty in files of earlier versions.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// Versions, device and settings: names and values.
+    /// Versions, device and settings, by name.
     pub environment: BTreeMap<String, String>,
-    /// How intervals were made.
+    /// Settings of the intervals.
     pub bootstrap: Bootstrap,
     /// The scores.
     pub scores: Scores,
 }
 
 impl Evaluation {
-    /// An evaluation of this version, without notes, inputs and environment.
+    /// An evaluation without notes, inputs and environment; how its checkpoint was chosen is unknown.
     #[must_use]
     pub fn new(
         benchmark: &str,
@@ -174,7 +174,7 @@ pub fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), 
     Ok(())
 }
 
-/// A prediction as it is written: other programs need not know what a hit is.
+/// A prediction as it is written, with `hit` added for other programs.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -185,7 +185,7 @@ struct Line<'a> {
 /// Reads `predictions.jsonl`.
 ///
 /// # Errors
-/// The file cannot be read, or a line of it is no prediction.
+/// The file cannot be read, or a line of it is not a prediction.
 pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, EvalError> {
     let text = fs::read_to_string(path).map_err(|error| EvalError::file(path, error))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());

@@ -1,4 +1,4 @@
-//! The page of an evaluation.
+//! The HTML page of an evaluation.
 
 mod compare;
 mod gallery;
@@ -16,7 +16,7 @@ use crate::published::{comparability, published};
 use crate::record::{Evaluation, Protocol, Scores};
 use crate::selection::selection_note;
 
-/// The page of an evaluation. Its first lines say whether validation equals test. `cases` are shown as a gallery.
+/// The HTML page of an evaluation. Its first lines say how the checkpoint was chosen; `cases` are shown as a gallery.
 ///
 /// # Errors
 /// A case's picture is not a PNG.
@@ -41,11 +41,11 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
     if let Some(protocol) = protocol {
         let section = page.section("How the published numbers were made").text(protocol);
         match comparability(evaluation) {
-            Some(told) if !told.same => {
-                section.text(format!("This result is made otherwise. {}", told.differences.join(" ")));
+            Some(found) if !found.same => {
+                section.text(format!("This result follows another protocol. {}", found.differences.join(" ")));
             }
             Some(_) => {
-                section.text("Vocabulary and splits of this result are made the same way.");
+                section.text("This result has the same vocabulary and splits.");
             }
             None => {}
         }
@@ -55,7 +55,7 @@ pub fn eval_report(evaluation: &Evaluation, cases: &[Case]) -> Result<Page, Eval
         for (name, value) in evaluation.inputs.iter().chain(&evaluation.environment) {
             table.row([name.replace('_', " ").into(), value.as_str().into()]);
         }
-        page.section("Made from and with").table(&table);
+        page.section("Inputs and environment").table(&table);
     }
     Ok(page)
 }
@@ -70,8 +70,8 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
     page.summary(format!("Protocol: {}", protocol_in_words(evaluation.protocol, &evaluation.scores)));
     let bootstrap = &evaluation.bootstrap;
     page.summary(format!(
-        "Intervals: {:.0} % bootstrap percentiles of {} resamples (seed {}), of single items and of images with all their items; the \
-         latter is the one to quote.",
+        "Intervals: {:.0} % bootstrap percentiles from {} resamples (seed {}), over single items and over images with all \
+         their items; quote the latter.",
         bootstrap.level * 100.0,
         bootstrap.resamples,
         bootstrap.seed
@@ -81,12 +81,13 @@ fn head(page: &mut Page, evaluation: &Evaluation) {
     }
 }
 
-/// Only question answering has a vocabulary of answers; the other tasks' splits are the set's own in either protocol.
+/// Only question answering has a vocabulary of answers; in the other tasks both protocols use the data set's own
+/// splits.
 fn protocol_in_words(protocol: Protocol, scores: &Scores) -> &'static str {
     match (protocol, scores) {
         (Protocol::Published, Scores::Vqa { .. }) => "published (vocabulary from all splits, test included)",
         (Protocol::Clean, Scores::Vqa { .. }) => "clean (vocabulary from train)",
-        _ => "the set's own splits, as published",
+        _ => "the data set's own splits, as published",
     }
 }
 
@@ -97,9 +98,9 @@ fn add_calibration(page: &mut Page, calibration: &Calibration) {
     let side = if calibration.confidence > calibration.accuracy { "over" } else { "under" };
     page.section("Calibration")
         .text(format!(
-            "Expected calibration error {:.2} points, over {} bins of equal width. The mean probability of the model's answers is \
-             {:.2} % and the mean score {:.2} %: on average the model is {side}confident. Bars that end at the dashed line mean what \
-             they say; grey bars below count questions.",
+            "Expected calibration error {:.2} points, over {} bins of equal width. The mean probability of the model's \
+             answers is {:.2} % and the mean score {:.2} %: on average the model is {side}confident. A bar that ends at \
+             the dashed line is perfectly calibrated; the grey bars below count questions.",
             calibration.ece * 100.0,
             calibration.bins.len(),
             calibration.confidence * 100.0,
@@ -163,7 +164,7 @@ pub(crate) mod tests {
             "67.23",
             "77.4",
             "users copy",
-            "made otherwise",
+            "follows another protocol",
             "runs/&lt;x&gt;/model",
             "32 tokens",
             "Reliability",
@@ -181,7 +182,7 @@ pub(crate) mod tests {
         let scores = Scores::Classification { scores: classification_scores(&samples, &names, &QUICK).unwrap() };
         let evaluation = Evaluation::new("melinda", "test", "m", Protocol::Published, QUICK, scores);
         let html = eval_report(&evaluation, &[]).unwrap().html();
-        for part in ["macro-F1", "western &lt;blot&gt;", "78.50", "are made the same way"] {
+        for part in ["macro-F1", "western &lt;blot&gt;", "78.50", "has the same vocabulary and splits"] {
             assert!(html.contains(part), "{part}");
         }
         let matrix = ScoreMatrix { scores: &[0.9, 0.1, 0.2, 0.8], images: 2, image_of_text: &[0, 1] };

@@ -8,25 +8,25 @@ use crate::error::EvalError;
 /// Ranks up to which recall is reported.
 pub const RECALL_AT: [usize; 3] = [1, 5, 10];
 
-/// Scores of every image with every text.
+/// The match score of every image with every text.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreMatrix<'a> {
     /// Row by row: `[images, texts]`; higher means a better match.
     pub scores: &'a [f32],
     /// The number of images.
     pub images: usize,
-    /// For each text, the number of its image. An image may have several texts, and must have one.
+    /// For each text, the index of its image. Every image has at least one text.
     pub image_of_text: &'a [usize],
 }
 
 /// One direction of retrieval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetrievalDirection {
-    /// Share of queries whose best right candidate is among the first 1, 5, 10 ([`RECALL_AT`]).
+    /// Share of queries whose best correct candidate is among the first 1, 5, 10 ([`RECALL_AT`]).
     pub recall: [Estimate; 3],
-    /// Median over queries of the best right candidate's rank, from 1.
+    /// Median over queries of the rank, from 1, of the best correct candidate.
     pub median_rank: Estimate,
-    /// How many candidates each query has.
+    /// The number of candidates of each query.
     pub candidates: usize,
 }
 
@@ -41,9 +41,9 @@ pub struct RetrievalScores {
 
 /// Recall and median rank in both directions.
 ///
-/// The rank of a query is one more than the number of wrong candidates whose score is at least that of its best right one: **ties
-/// count against the model**, so that equal scores for everything give the last rank and not the first. Intervals are over queries,
-/// and over images with all their texts.
+/// The rank of a query is one more than the number of wrong candidates that score at least as high as its best correct
+/// one. So **ties count against the model**: equal scores for everything give the last rank and not the first.
+/// Intervals are over queries, and over images with all their texts.
 ///
 /// # Errors
 /// The numbers of scores, images and texts contradict each other, an image has no text, or a score is NaN.
@@ -88,7 +88,7 @@ impl ScoreMatrix<'_> {
         }
     }
 
-    /// The rank of each image's best right text, and of each text's image; from 1.
+    /// The rank, from 1, of each image's best correct text, and of each text's image.
     fn ranks(&self) -> (Vec<usize>, Vec<usize>) {
         let texts = self.image_of_text.len();
         let rows = || self.scores.chunks_exact(texts).enumerate();
@@ -129,7 +129,7 @@ fn direction(
     RetrievalDirection { recall, median_rank, candidates }
 }
 
-/// The median of non-empty values: the mean of the middle two where their number is even.
+/// The median of non-empty values; the mean of the middle two for an even number of values.
 fn median(values: &mut [usize]) -> f64 {
     let middle = values.len() / 2;
     let even = values.len().is_multiple_of(2);
@@ -157,8 +157,9 @@ mod tests {
         // Image 0 has texts 0 and 3.
         let scores = [0.1, 0.5, 0.2, 0.9, 0.8, 0.7, 0.3, 0.6, 0.4, 0.4, 0.4, 0.4];
         let matrix = ScoreMatrix { scores: &scores, images: 3, image_of_text: &[0, 1, 2, 0] };
-        // Image 0: text 3 is best. Image 1: text 0 is before its text 1. Image 2: everything ties, and is before its text.
-        // Text 0: images 1 and 2 are before image 0; text 1: none before; text 2: none before image 2; text 3: none before.
+        // Image 0: text 3 is best. Image 1: text 0 is before its text 1. Image 2: everything ties, and is before its
+        // text. Text 0: images 1 and 2 are before image 0; text 1: none before; text 2: none before image 2; text 3:
+        // none before.
         assert_eq!(matrix.ranks(), (vec![1, 2, 4], vec![3, 1, 1, 1]));
         let scores = retrieval_scores(&matrix, &QUICK).unwrap();
         assert_eq!(recalls(&scores.image_to_text), [1.0 / 3.0, 1.0, 1.0]);

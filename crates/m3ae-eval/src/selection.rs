@@ -1,18 +1,18 @@
-//! What a reader must know about how the checkpoint was chosen.
+//! How the checkpoint was chosen, and what that means for the scores.
 
 use crate::record::{ChosenOn, Evaluation};
 
 /// A sentence on how the checkpoint was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectionNote {
-    /// Whether the scores are, or may be, too high for it.
+    /// Whether the scores are, or may be, too high because of that.
     pub warning: bool,
-    /// The sentence.
+    /// The text.
     pub text: String,
 }
 
-/// What the scores of a test split owe to the choice of the checkpoint; `None` where validation and test were not compared, and
-/// for other splits.
+/// A note on how the checkpoint was chosen and what that means for the scores of a test split. `None` for other splits,
+/// and if validation and test were not compared.
 #[must_use]
 pub fn selection_note(evaluation: &Evaluation) -> Option<SelectionNote> {
     if evaluation.split != "test" || !(evaluation.validation_compared || evaluation.validation_equals_test) {
@@ -25,8 +25,8 @@ pub fn selection_note(evaluation: &Evaluation) -> Option<SelectionNote> {
     let (warning, text) = match (evaluation.chosen_on, evaluation.validation_equals_test) {
         (ChosenOn::ScoredItems, _) => (
             true,
-            "Validation equals test: the checkpoint was chosen on the items that are scored here, so the scores are too high by \
-             an unknown amount."
+            "Validation equals test: the checkpoint was chosen on the items that are scored here, so the scores are too \
+             high by an unknown amount."
                 .to_owned(),
         ),
         (ChosenOn::OtherItems, _) => (
@@ -39,8 +39,8 @@ pub fn selection_note(evaluation: &Evaluation) -> Option<SelectionNote> {
                 false => "Validation and test are different items in the prepared files.",
             };
             let text = format!(
-                "{files} It is unknown how this checkpoint was chosen: it does not say.{published} If it was chosen on test, the \
-                 scores are too high."
+                "{files} It is unknown how this checkpoint was chosen.{published} If it was chosen on test, the scores \
+                 are too high."
             );
             (true, text)
         }

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::bootstrap::{Bootstrap, Clusters, Estimate};
 use crate::error::EvalError;
 
-/// Whether a question offers its answers.
+/// Whether a question names its possible answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerType {
-    /// The question offers the answers: yes or no, this or that.
+    /// The question names its possible answers: yes or no, this or that.
     Closed,
     /// It does not.
     Open,
 }
 
-/// What the model answered to one question.
+/// The model's answer to one question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The question's id, unique in the data set.
@@ -26,16 +26,16 @@ pub struct Prediction {
     pub image_id: String,
     /// The question.
     pub question: String,
-    /// Right answers, as the vocabulary spells them; several if annotators differed.
+    /// The correct answers, as the vocabulary spells them; several if annotators differed.
     pub answers: Vec<String>,
     /// Whether the question is closed or open.
     pub answer_type: AnswerType,
-    /// What the question is about, where the data says so; several types have commas between.
+    /// The question's type, if the data set has types; several are separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question_type: Option<String>,
     /// The most probable answers with their probabilities, best first; the first is the model's answer.
     pub top: Vec<(String, f64)>,
-    /// The score of the model's answer, in `0..=1`: 0 where it is not among the right ones.
+    /// The score of the model's answer, in `0..=1`; 0 for an incorrect one.
     pub score: f64,
 }
 
@@ -46,7 +46,7 @@ impl Prediction {
         self.score >= 1.0
     }
 
-    /// The types of the question: none where the data has none.
+    /// The types of the question.
     pub fn types(&self) -> impl Iterator<Item = &str> {
         self.question_type.iter().flat_map(|types| types.split(',')).map(str::trim).filter(|name| !name.is_empty())
     }
@@ -67,9 +67,9 @@ impl Prediction {
 /// The score of a group of questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupScore {
-    /// `overall`, `closed`, `open`, or a type of questions.
+    /// `overall`, `closed`, `open`, or a question type.
     pub name: String,
-    /// Questions answered with the full score.
+    /// The number of questions answered with the full score.
     pub hits: usize,
     /// Mean score, in `0..=1`.
     pub score: Estimate,
@@ -84,7 +84,8 @@ pub struct VqaScores {
     pub closed: Option<GroupScore>,
     /// Open questions, if there are any.
     pub open: Option<GroupScore>,
-    /// By type of question, in the order of names; empty where the data has no types. A question of several types counts in each.
+    /// By question type, sorted by name; empty if the data set has no types. A question of several types counts in
+    /// each.
     pub by_type: Vec<GroupScore>,
 }
 
@@ -98,14 +99,14 @@ impl VqaScores {
 /// Scores predictions: the mean of their scores, overall and by group.
 ///
 /// # Errors
-/// There is none, two have the same question id, or one has an impossible score or probability.
+/// There are no predictions, two have the same question id, or one has a score or probability out of range.
 pub fn vqa_scores(predictions: &[Prediction], bootstrap: &Bootstrap) -> Result<VqaScores, EvalError> {
     bootstrap.check()?;
     check(predictions)?;
     let of_type = |answer_type| predictions.iter().filter(move |prediction| prediction.answer_type == answer_type);
     let mut types: BTreeMap<&str, Vec<&Prediction>> = BTreeMap::new();
     for prediction in predictions {
-        // Named twice, a type is still one.
+        // A type that is named twice counts once.
         for name in prediction.types().collect::<BTreeSet<_>>() {
             types.entry(name).or_default().push(prediction);
         }
@@ -127,7 +128,7 @@ pub fn vqa_scores(predictions: &[Prediction], bootstrap: &Bootstrap) -> Result<V
     })
 }
 
-/// Refuses what cannot be a model's result: NaN must not become a score.
+/// Checks ids, scores and probabilities: a NaN must not become a score.
 pub(crate) fn check(predictions: &[Prediction]) -> Result<(), EvalError> {
     if predictions.is_empty() {
         return Err(EvalError::Nothing { what: "prediction" });
@@ -157,7 +158,8 @@ pub(crate) mod tests {
     use crate::test_data::{image_of, pseudo};
     use proptest::prelude::*;
 
-    /// `count` predictions, about 77 in 100 right. Probabilities are binary fractions, which JSON keeps to the last bit.
+    /// `count` predictions, about 77 in 100 right. Probabilities are binary fractions, which JSON keeps to the last
+    /// bit.
     pub(crate) fn predictions(count: usize) -> Vec<Prediction> {
         let prediction = |i: usize| {
             let right = pseudo(i) < 0.77;

@@ -20,8 +20,8 @@ use table::Table;
 /// Compare with outputs of the reference implementation on fixed inputs.
 #[derive(Debug, clap::Args)]
 pub struct ParityArgs {
-    /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder; or of a fine-tuned model:
-    /// a .ckpt and inputs.safetensors, its preprocessed questions with their logits
+    /// Folder with m3ae.ckpt, config.json, expected.json, io.safetensors and the text encoder's folder; or of a
+    /// fine-tuned model: a .ckpt and inputs.safetensors, its preprocessed questions with their logits
     folder: PathBuf,
     /// Leave out gradients and training trajectories
     #[arg(long)]

@@ -1,14 +1,14 @@
-//! Which sets are here, and where to get the others.
+//! Which data sets are available, and where to get the others.
 
 use std::path::Path;
 
 use m3ae_benchmark::{Benchmark, Split, prepared_path};
 
-/// Whether a set is here.
+/// Whether a data set is available.
 pub enum Found {
-    /// Prepared, or raw in its usual place; the synthetic set can always be made.
+    /// Prepared, or raw in its default folder; the synthetic set can always be generated.
     Here,
-    /// What was looked for, and where to get it.
+    /// The places that were searched, and where to get it.
     Missing(String),
 }
 
@@ -18,7 +18,8 @@ pub fn look(benchmark: Benchmark, prepared: &Path) -> Found {
     let absent = splits.map(|split| prepared_path(prepared, set, split)).into_iter().find(|path| !path.is_file());
     match absent {
         Some(path) if benchmark != Benchmark::PhantomVqa && !set.default_raw().is_dir() => Found::Missing(format!(
-            "neither {} nor the raw set in {} is here; {}. Put it there, or `cargo xtask prepare {set} --raw <folder>` (datasets/README.md)",
+            "found neither {} nor the raw data in {}; {}. Put it there, or run `cargo xtask prepare {set} --raw <folder>` \
+             (datasets/README.md)",
             path.display(),
             set.default_raw().display(),
             source(benchmark)
@@ -27,7 +28,7 @@ pub fn look(benchmark: Benchmark, prepared: &Path) -> Found {
     }
 }
 
-/// Who gives the set away.
+/// Where to get the data set.
 fn source(benchmark: Benchmark) -> &'static str {
     match benchmark {
         Benchmark::VqaRad => "it is at osf.io/89kps, for anyone (CC0)",

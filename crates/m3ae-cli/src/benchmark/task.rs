@@ -1,4 +1,4 @@
-//! One task of the benchmark with one seed: fine-tuned, if it is, and scored.
+//! A task of the benchmark with one seed: fine-tuned, except for zero-shot retrieval, and scored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use burn::prelude::Device;
 use m3ae::OpenOptions;
 use m3ae_benchmark::{Benchmark, Job, RECORD, Split, prepare_absent, prepared_path};
 use m3ae_eval::{Bootstrap, Evaluation, Finished, read_evaluation};
+use m3ae_files::hash_file;
 use m3ae_prepare::SetName;
 use m3ae_train::{CheckpointError, RunConfig, TrainError};
 
@@ -15,16 +16,16 @@ use super::{BenchmarkArgs, Inputs, changes_of};
 use crate::backend::Backend;
 use crate::environment;
 use crate::eval;
-use crate::files;
+
 use crate::output::say;
 use crate::progress::Bar;
 use crate::training::{FinetuneTask, Stop, perform};
 
-/// Parts of a recipe that change no result.
+/// The keys of a recipe that do not affect the result, by section; no keys mean the whole section.
 const HARMLESS: [(&str, &[&str]); 3] =
     [("run", &["directory", "name"]), ("data", &["workers", "cache_mib", "prepared"]), ("checkpoint", &[])];
 
-/// What all tasks share.
+/// The settings that all tasks share.
 pub struct Runner<'a> {
     pub args: &'a BenchmarkArgs,
     pub backend: Backend,
@@ -35,7 +36,7 @@ pub struct Runner<'a> {
     pub stop: Stop,
 }
 
-/// A benchmark with a seed; without one, as the pre-trained model does it.
+/// A benchmark with the seed of its fine-tuning, or without fine-tuning.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
     pub benchmark: Benchmark,
@@ -43,7 +44,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// For people, one of its own.
+    /// The task's name with its seed.
     pub fn title(&self) -> String {
         match self.seed {
             Some(seed) => format!("{}, seed {seed}", self.name()),
@@ -51,7 +52,7 @@ impl Task {
         }
     }
 
-    /// The row of the table.
+    /// The task's name in the table.
     fn name(&self) -> String {
         match (self.benchmark, self.seed) {
             (Benchmark::Roco, None) => "roco, zero-shot".to_owned(),
@@ -66,7 +67,7 @@ impl Task {
         self.seed.map_or_else(|| format!("{name}-zero-shot"), |seed| format!("{name}-seed{seed}"))
     }
 
-    /// That its recipe is one.
+    /// Checks that its recipe is valid.
     pub fn check(&self, runner: &Runner<'_>) -> Result<()> {
         self.config(runner).map(|_| ()).with_context(|| format!("the recipe of {}", self.benchmark.name()))
     }
@@ -78,7 +79,7 @@ impl Task {
         let Some(seed) = self.seed else { return Ok(None) };
         let (origin, text) = finetuning(self.benchmark).recipe();
         let mut recipe: toml::Table = text.parse().with_context(|| origin.to_owned())?;
-        // The model's sizes are those of the pre-trained one, whatever a recipe says that starts from random weights too.
+        // The model has the sizes of the pre-trained one; the recipe's preset is for training from random weights.
         if let Some(model) = recipe.get_mut("model").and_then(toml::Value::as_table_mut) {
             model.remove("preset");
         }
@@ -95,10 +96,10 @@ impl Task {
         Ok(Some(RunConfig::parse(&toml::to_string(&recipe)?, origin, &own)?))
     }
 
-    /// Fine-tunes and scores, as far as it was not done before. `None` when it was asked to stop.
+    /// Fine-tunes and scores, or reuses an earlier result. `None` if it was asked to stop.
     pub fn perform(&self, runner: &Runner<'_>) -> Result<Option<Finished>> {
         if let Some(finished) = self.found(runner) {
-            say!("done before: {}", finished.folder);
+            say!("reused: {}", finished.folder);
             return Ok(Some(finished));
         }
         let config = self.config(runner)?;
@@ -120,7 +121,7 @@ impl Task {
                         Some(TrainError::Checkpoint(CheckpointError::Changed { .. }))
                     ) =>
                 {
-                    let context = "it was begun otherwise, and belongs to another benchmark: choose another --out";
+                    let context = "the run was started with other settings, by another benchmark: choose another --out";
                     return Err(error.context(context));
                 }
                 Err(error) => return Err(error),
@@ -133,7 +134,7 @@ impl Task {
         evaluation.map(|evaluation| self.finished(runner, evaluation)).transpose()
     }
 
-    /// The result of an earlier call, where everything that it follows from is what it was.
+    /// The result of an earlier call, if all its inputs are the same.
     pub fn found(&self, runner: &Runner<'_>) -> Option<Finished> {
         let evaluation = read_evaluation(&self.evaluations(runner).join(RECORD)).ok()?;
         let config = self.config(runner).ok()?;
@@ -153,12 +154,12 @@ impl Task {
         })
     }
 
-    /// Where its evaluation is.
+    /// The folder of its evaluation.
     fn evaluations(&self, runner: &Runner<'_>) -> PathBuf {
         runner.args.out.join("eval").join(self.folder())
     }
 
-    /// Where its prepared files are, or will be.
+    /// The folder of its prepared files.
     fn prepared(&self, runner: &Runner<'_>, config: Option<&RunConfig>) -> PathBuf {
         match config.and_then(|config| config.data.phantom.as_ref()) {
             Some(phantom) => phantom.join("arrows"),
@@ -166,11 +167,12 @@ impl Task {
         }
     }
 
-    /// What the result follows from: the pre-trained weights, the recipe, the data of all splits.
+    /// Hashes of everything that determines the result: the pre-trained weights, the recipe, the data of all splits.
     fn inputs(&self, runner: &Runner<'_>, prepared: &Path, config: Option<&RunConfig>) -> Result<Inputs> {
         let mut data = blake3::Hasher::new();
         for split in [Split::Train, Split::Val, Split::Test] {
-            data.update(files::hash(&prepared_path(prepared, self.benchmark.set(), split))?.as_bytes());
+            let hash = hash_file(&prepared_path(prepared, self.benchmark.set(), split))?.blake3;
+            data.update(blake3::Hash::from_hex(hash)?.as_bytes());
         }
         let recipe = config.map(recipe_hash).transpose()?.unwrap_or_else(|| "none".to_owned());
         let candidates = runner.args.candidates.map_or_else(|| "all".to_owned(), |most| most.to_string());
@@ -192,7 +194,7 @@ impl Task {
         Job {
             benchmark: self.benchmark,
             checkpoint,
-            // A fine-tuned model has its own tokenizer beside it.
+            // A fine-tuned model's folder has its tokenizer.
             options: OpenOptions::new().tokenizer(runner.args.tokenizer.clone().filter(|_| self.seed.is_none())),
             split: Split::Test,
             protocol: None,
@@ -202,7 +204,7 @@ impl Task {
                 _ => set.default_raw().to_owned(),
             },
             out: self.evaluations(runner),
-            // The folder is of this task and model alone.
+            // The folder belongs to this task and model alone.
             overwrite: true,
             bootstrap: bootstrap(runner.args),
             cases: 8,
@@ -219,7 +221,7 @@ fn bootstrap(args: &BenchmarkArgs) -> Bootstrap {
     Bootstrap { resamples: args.resamples as usize, ..Bootstrap::default() }
 }
 
-/// The fine-tuning of a benchmark.
+/// The fine-tuning task of a benchmark.
 fn finetuning(benchmark: Benchmark) -> FinetuneTask {
     match benchmark {
         Benchmark::VqaRad => FinetuneTask::VqaRad,
@@ -231,7 +233,8 @@ fn finetuning(benchmark: Benchmark) -> FinetuneTask {
     }
 }
 
-/// Hash of a resolved recipe, but for what changes no result and for the pre-trained model, whose content counts and not its name.
+/// Hash of a resolved recipe without the keys that do not affect the result, and without the name of the pre-trained
+/// model (its content is hashed separately).
 fn recipe_hash(config: &RunConfig) -> Result<String> {
     let mut table: toml::Table = config.to_toml()?.parse()?;
     for (section, keys) in HARMLESS {

@@ -1,4 +1,4 @@
-//! `m3ae eval --compare a/eval.json b/eval.json`: do two models differ on the same questions?
+//! `m3ae eval --compare a/eval.json b/eval.json`: compares two models on the same questions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use m3ae_eval::{
 
 use crate::output::say;
 
-/// Groups that are no types of questions.
+/// Groups that are not question types.
 const PARTS: [&str; 3] = ["overall", "closed", "open"];
 
-/// Prints whether the difference can be told from chance, overall and by type of question; writes the page.
+/// Writes the page, then prints whether the difference is significant, overall and by question type.
 pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Result<()> {
     let out = out.map_or_else(|| default_folder(a, b), Path::to_owned);
     let places = [a, b];
     let ((first, a), (second, b)) = (read(a)?, read(b)?);
     ensure!(
         (&first.benchmark, &first.split) == (&second.benchmark, &second.split),
-        "A is of {} ({}), B of {} ({}): compare evaluations of the same questions",
+        "A evaluates {} ({}), B {} ({}): compare evaluations of the same questions",
         first.benchmark,
         first.split,
         second.benchmark,
@@ -50,7 +50,7 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
     m3ae_files::write(&out.join("compare.json"), &serde_json::to_vec_pretty(&record)?)?;
     say!("{}, {} split\nA: {}\nB: {}", first.benchmark, first.split, first.model, second.model);
     if first.protocol != second.protocol {
-        say!("note: A and B have vocabularies made in different ways");
+        say!("note: A and B have different answer vocabularies");
     }
     let (whole, by_type): (Vec<_>, Vec<_>) = found.iter().partition(|of| PARTS.contains(&of.group.as_str()));
     for comparison in whole {
@@ -65,7 +65,7 @@ pub fn run(a: &Path, b: &Path, out: Option<&Path>, bootstrap: &Bootstrap) -> Res
 fn print_types(found: &[&Comparison]) {
     let Some(first) = found.first() else { return };
     let level = format!("{:.0} % over images", 100.0 * first.level);
-    say!("\n{:<18} {:>7} {:>7} {:>8} {level:>18} {:>8}   told apart?", "by type", "A %", "B %", "B - A", "number");
+    say!("\n{:<18} {:>7} {:>7} {:>8} {level:>18} {:>8}   significant?", "by type", "A %", "B %", "B - A", "number");
     for of in found {
         let difference = &of.difference;
         let ends = difference.interval().map(|ends| format!("{:+.1} to {:+.1}", 100.0 * ends.low, 100.0 * ends.high));
@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<(Evaluation, Vec<Prediction>)> {
     let evaluation = read_evaluation(path)?;
     if let Scores::Retrieval { .. } = evaluation.scores {
         bail!(
-            "{}: an evaluation of retrieval, which has no answers to compare; its recalls and their intervals are in the file",
+            "{}: a retrieval evaluation has no answers to compare; the file has its recalls and their intervals",
             path.display()
         );
     }

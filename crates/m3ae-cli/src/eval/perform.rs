@@ -15,7 +15,8 @@ use crate::progress::Bar;
 
 /// Scores the model, writes the results, then prints the table. `None` if it was asked to stop.
 ///
-/// The results are written before the first line of the table: a reader that is gone, such as `| head`, cannot lose them.
+/// The results are written before the first line of the table: a reader that is gone, such as `| head`, cannot lose
+/// them.
 pub fn perform(job: &Job, device: &Device, stop: &AtomicBool) -> Result<Option<Evaluation>> {
     let mut bar = Bar::default();
     let done = evaluate(job, device, stop, &mut |event| show(&mut bar, &event));

@@ -42,7 +42,8 @@ pub fn is_possible() -> bool {
     !declined && able && terminals && in_foreground()
 }
 
-/// Whether the terminal is ours: a background job that changes its mode is halted. Where the system does not tell, it is.
+/// Whether the terminal is ours: a background job that changes its mode is halted. Where the system does not tell, it
+/// is.
 fn in_foreground() -> bool {
     let groups = || {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;

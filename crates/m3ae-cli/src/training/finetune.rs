@@ -19,16 +19,18 @@ use super::{RunArgs, Stop, recipe, start};
 pub const FINETUNE_PHANTOM: (&str, &str) =
     ("configs/finetune/phantom-vqa.toml", include_str!("../../../../configs/finetune/phantom-vqa.toml"));
 
-/// Fine-tune a pre-trained model: the best checkpoint by the validation split is tested and kept.
+/// Fine-tune a pre-trained model on a task; the checkpoint that is best on the validation split is kept and tested.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  m3ae finetune vqa-rad --checkpoint runs/pretrained --set train.epochs=20")]
 pub struct FinetuneArgs {
-    /// The task; its recipe is configs/finetune/TASK.toml, built in
+    /// The task; its recipe, configs/finetune/TASK.toml, is built in
     #[arg(required_unless_present = "config")]
     task: Option<FinetuneTask>,
-    /// A recipe of your own instead
+    /// Your own recipe instead of a built-in one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The pre-trained model: a folder, a file, or a name on the Hugging Face hub (short for --set init.checkpoint=...)
+    /// The pre-trained model: a folder, a file, or owner/name on the Hugging Face hub; short for --set
+    /// init.checkpoint=MODEL
     #[arg(long, value_name = "MODEL")]
     checkpoint: Option<String>,
     #[command(flatten)]
@@ -47,14 +49,14 @@ pub enum FinetuneTask {
     VqaMed2019,
     /// Classes of experiment methods from figures and captions
     Melinda,
-    /// Which caption belongs to which image
+    /// Retrieval between images and captions
     IrtrRoco,
-    /// Questions about the synthetic set: runs anywhere
+    /// Questions about the synthetic data set, which is generated
     PhantomVqa,
 }
 
 impl FinetuneTask {
-    /// Its recipe's file and content.
+    /// The file name and the content of its recipe.
     pub fn recipe(self) -> (&'static str, &'static str) {
         macro_rules! built_in {
             ($name:literal) => {
@@ -75,10 +77,10 @@ impl FinetuneTask {
     }
 }
 
-/// Runs the recipe and says how it went.
+/// Runs the recipe and prints a summary.
 pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
     let built_in = match (args.task, &args.config) {
-        (Some(_), Some(_)) => bail!("name either a task or a recipe with --config, not both"),
+        (Some(_), Some(_)) => bail!("pass either a task or a recipe with --config, not both"),
         (Some(task), None) => task.recipe(),
         (None, _) => ("", ""),
     };
@@ -87,18 +89,18 @@ pub fn run(args: &FinetuneArgs, backend: Backend) -> Result<ExitCode> {
     overrides.extend(args.run.overrides.iter().cloned());
     let config = recipe(args.config.as_ref(), built_in, &overrides)?;
     ensure!(!config.task.is_pretraining(), "this recipe is for pre-training: `m3ae pretrain --config <file>`");
-    // A run that goes on needs it no more.
+    // A resumed run has its weights in its own checkpoint.
     if let Some(name) = config.init.checkpoint.as_deref().filter(|name| !name.is_empty() && !args.run.resume) {
         m3ae_weights::resolve(name).with_context(|| {
-            "init.checkpoint names no model; pre-train one first (`cargo xtask pretrain`), name one with --checkpoint, or start \
-             from random weights with --set init.checkpoint="
+            "init.checkpoint names no model; pre-train one first (`cargo xtask pretrain`), pass one with --checkpoint, or \
+             start from random weights with --set init.checkpoint="
         })?;
     }
     prepare_sets(&config)?;
     start(&config, &args.run, backend, &Stop::on_signal()?)
 }
 
-/// Prepares published sets that are not prepared yet, where their raw folders are in their usual places.
+/// Prepares the recipe's published data sets that are not prepared yet, if their raw folders are in the default places.
 fn prepare_sets(config: &RunConfig) -> Result<()> {
     for set in config.data.sets.iter().filter_map(|name| SetName::from_name(name)) {
         let (raw, prepared) = (set.default_raw(), &config.data.prepared);

@@ -12,8 +12,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The time that the steps after this one will take, validation and saving left out. `None` after the first step of a
-    /// process, which tells nothing: it compiles kernels and fills caches.
+    /// The time that the steps after this one will take, validation and saving left out. `None` after the first step of
+    /// a process, which tells nothing: it compiles kernels and fills caches.
     pub fn left(&mut self, report: &StepReport, steps: usize) -> Option<Duration> {
         let (first, before) = *self.begun.get_or_insert((report.step, report.seconds));
         let done = report.step.checked_sub(first).filter(|&done| done > 0)?;

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first one asks the run to stop, a second one ends the process. SIGPIPE, where nobody reads the output any
-//! more, asks once too.
+//! SIGINT and SIGTERM: the first one asks the run to stop, a second one ends the process. SIGPIPE, where nobody reads
+//! the output any more, asks once too.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,8 @@ impl Stop {
 
     /// The second signal ends the process.
     pub fn exit_at_second(&self) -> std::io::Result<()> {
-        // In this order: the first signal finds the flag false, and sets it; the second finds it true, and exits as shells expect.
+        // In this order: the first signal finds the flag false, and sets it; the second finds it true, and exits as
+        // shells expect.
         self.replace(|signal| {
             let exit = register_conditional_shutdown(signal, 128 + signal, Arc::clone(&self.flag))?;
             Ok([exit, register(signal, Arc::clone(&self.flag))?])

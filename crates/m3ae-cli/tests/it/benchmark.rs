@@ -124,7 +124,7 @@ fn every_set_that_is_here_is_tuned_and_scored_and_done_once() {
     // Again: nothing is trained, and the table is the same.
     let output = benchmark(folder.path(), &["--seeds", "2"]);
     let again = printed(&output);
-    assert_eq!((output.status.code(), again.matches("done before").count()), (Some(0), 9), "{again}");
+    assert_eq!((output.status.code(), again.matches("reused").count()), (Some(0), 9), "{again}");
     assert!(!again.contains("validation after"), "{again}");
     assert_eq!(json(&out.join("benchmark.json"))["rows"], found["rows"]);
 
@@ -192,11 +192,11 @@ fn a_signal_stops_it_and_the_same_command_goes_on() {
     assert_eq!(status.code(), Some(75), "{rest}");
     let found = json(&folder.path().join("parts/benchmark.json"));
     assert_eq!((found["complete"].as_bool(), &found["unfinished"][0]), (Some(false), &"phantom-vqa, seed 1".into()));
-    assert!(rest.contains("**Not complete**") && rest.contains("## Still to be run"), "{rest}");
+    assert!(rest.contains("**Not complete**") && rest.contains("## Not run yet"), "{rest}");
     assert_eq!(found["rows"][0]["runs"].as_array().unwrap().len(), 1);
 
     let output = benchmark(folder.path(), &[&args[..], &["parts"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
-    assert_eq!(printed(&output).matches("done before").count(), 1);
+    assert_eq!(printed(&output).matches("reused").count(), 1);
     assert_eq!(rows("parts").replace("parts/", ""), rows("whole").replace("whole/", ""));
 }

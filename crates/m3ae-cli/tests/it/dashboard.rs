@@ -20,8 +20,8 @@ fn can_run() -> bool {
     there
 }
 
-/// Exit code and output of a pre-training in a terminal of 100 by 30, where `keys` are pressed as soon as the dashboard is there.
-/// The state of the terminal afterwards is printed at the end.
+/// Exit code and output of a pre-training in a terminal of 100 by 30, where `keys` are pressed as soon as the dashboard
+/// is there. The state of the terminal afterwards is printed at the end.
 fn in_terminal(folder: &Path, variable: &str, options: &str, keys: &str) -> (Option<i32>, String) {
     fs::write(folder.join("tiny.toml"), TINY).unwrap();
     let m3ae = env!("CARGO_BIN_EXE_m3ae");
@@ -93,7 +93,7 @@ fn keys_stop_a_run_and_save_it_or_end_it_at_once() {
     let (code, output) = in_terminal(folder.path(), "", "--set train.steps=1000", "q");
     let [_, _, after] = parts(&output);
     assert_eq!(code, Some(75), "{after}");
-    assert!(after.contains("and saved; go on with --resume: runs/tiny"), "{after}");
+    assert!(after.contains("and saved; continue with --resume: runs/tiny"), "{after}");
     assert!(folder.path().join("runs/tiny/checkpoints").read_dir().unwrap().count() > 0);
 
     // Ctrl-C twice.

@@ -1,4 +1,4 @@
-//! The page of two evaluations of the same questions.
+//! The HTML page that compares two evaluations of the same questions.
 
 use m3ae_random::{Key, Stream};
 use m3ae_report::{Align, Cell, Interval, IntervalPlot, Page, Span, Style, Table};
@@ -11,9 +11,9 @@ use crate::record::Evaluation;
 use crate::selection::selection_note;
 use crate::vqa::Prediction;
 
-/// Questions shown that only one of the two answered rightly, for each.
+/// The largest number of questions shown that only one of the two answered correctly, for each side.
 const SHOWN: usize = 20;
-/// Groups of all questions that are no types.
+/// Groups that are not question types.
 const PARTS: [&str; 3] = [OVERALL, "closed", "open"];
 
 /// One side of a comparison.
@@ -21,13 +21,14 @@ const PARTS: [&str; 3] = [OVERALL, "closed", "open"];
 pub struct Side<'a> {
     /// The record.
     pub evaluation: &'a Evaluation,
-    /// What the model answered.
+    /// The model's answers.
     pub predictions: &'a [Prediction],
-    /// Where both are, for readers.
+    /// The folder of both, as the page shows it.
     pub place: &'a str,
 }
 
-/// The page of what [`compare`](crate::compare()) found about two evaluations, A and B. `seed` draws the questions that are shown.
+/// The HTML page of what [`compare`](crate::compare()) found about two evaluations, A and B. `seed` keys the draw of
+/// the questions that are shown.
 ///
 /// # Errors
 /// The predictions are not of the same questions.
@@ -43,12 +44,12 @@ pub fn compare_report(a: Side<'_>, b: Side<'_>, found: &[Comparison], seed: u64)
         let section = page.section("By type of question");
         section.text(types_in_words(&a.evaluation.benchmark));
         section.text(
-            "Of twenty groups without any difference, one interval of 95 % leaves out 0 by chance: \
-             read a single group with that in mind.",
+            "By chance alone, one in twenty 95 % intervals excludes 0 even if the two do not differ: read a single group \
+             with that in mind.",
         );
         groups(section, &by_type);
     }
-    for (title, right) in [("Answered rightly by A only", 0), ("Answered rightly by B only", 1)] {
+    for (title, right) in [("Answered correctly by A only", 0), ("Answered rightly by B only", 1)] {
         let is_so =
             |(a, b): &&(&Prediction, &Prediction)| if right == 0 { a.hit() && !b.hit() } else { b.hit() && !a.hit() };
         let chosen: Vec<_> = pairs.iter().filter(is_so).copied().collect();
@@ -67,14 +68,15 @@ fn head(page: &mut Page, a: Side<'_>, b: Side<'_>) {
         }
     }
     if a.evaluation.protocol != b.evaluation.protocol {
-        page.notice("A and B have vocabularies made in different ways: part of a difference may come from that.");
+        page.notice("A and B have different answer vocabularies: part of a difference may come from that.");
     }
     for (name, side) in [("A", a), ("B", b)] {
         page.summary(format!("{name}: {} (evaluation in {})", side.evaluation.model, side.place));
     }
     page.summary(
-        "Differences are B minus A, in points, question by question. Intervals are bootstrap percentiles; the one over images, which \
-         draws images with all their questions, is the one to quote. An interval without 0 tells the two apart.",
+        "Differences are B minus A, in points, question by question. Intervals are bootstrap percentiles; quote the one \
+         over images, which resamples images with all their questions. A difference is significant if its interval \
+         excludes 0.",
     );
 }
 
@@ -88,7 +90,7 @@ fn groups(section: &mut m3ae_report::Section, found: &[&Comparison]) {
         ("B %", right),
         ("B − A", right),
         (by_image.as_str(), right),
-        ("Told apart?", Align::Left),
+        ("Significant?", Align::Left),
         ("Over questions", right),
         ("Only A", right),
         ("Only B", right),
@@ -134,7 +136,7 @@ fn points(interval: Option<bootstrap::Interval>) -> Cell {
     interval.map_or_else(|| Cell::of([Span::new("none", Style::Faint)]), |interval| ends(interval).into())
 }
 
-/// Some questions with both answers, drawn at random and in their order.
+/// A table of some of the questions with both answers, drawn at random, in their order.
 fn questions(page: &mut Page, title: &str, mut chosen: Vec<(&Prediction, &Prediction)>, seed: u64) {
     let all = chosen.len();
     let mut numbers: Vec<usize> = (0..all).collect();
@@ -153,7 +155,7 @@ fn questions(page: &mut Page, title: &str, mut chosen: Vec<(&Prediction, &Predic
     page.section(title).text(how).table(&table);
 }
 
-/// The answer that was given, right or wrong in words and colour, with its probability.
+/// The model's answer with its probability; mark and colour say whether it is correct.
 fn answer(prediction: &Prediction) -> Cell {
     let (mark, style) = if prediction.hit() { ("✓ ", Style::Good) } else { ("✗ ", Style::Bad) };
     let text = format!("{mark}{}", prediction.answer().unwrap_or_default());
@@ -161,7 +163,7 @@ fn answer(prediction: &Prediction) -> Cell {
     Cell::of([Span::new(text, style), Span::new(probability, Style::Faint)])
 }
 
-/// What the two were made from and with, where it differs.
+/// The inputs in which the two evaluations differ.
 fn settings(page: &mut Page, a: &Evaluation, b: &Evaluation) {
     let mut table = Table::new([("Name", Align::Left), ("A", Align::Left), ("B", Align::Left)]);
     let names: std::collections::BTreeSet<&String> = a.inputs.keys().chain(b.inputs.keys()).collect();
@@ -212,9 +214,9 @@ mod tests {
         for part in [
             "B: Validation equals test: the checkpoint was chosen",
             "evaluation in runs/eval/x",
-            "made in different ways",
+            "different answer vocabularies",
             "runs/other",
-            "cannot be told apart",
+            "no significant difference",
             "By type of question",
             "modality",
             "&lt;b&gt;liver",
@@ -225,7 +227,7 @@ mod tests {
             assert!(page.contains(part), "{part}\n{page}");
         }
         assert!(!page.contains("same</td>"), "what is the same is not listed");
-        assert_eq!(page.matches("Answered rightly by").count(), if page.contains("<nav>") { 2 } else { 1 });
+        assert_eq!(page.matches("Answered correctly by").count(), if page.contains("<nav>") { 2 } else { 1 });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Right and wrong cases, with their images.
+//! Examples of correct and incorrect answers, with their images.
 
 use m3ae_random::{Key, Stream};
 use m3ae_report::{Cell, GalleryItem, Page, Png, Span, Style};
@@ -6,7 +6,7 @@ use m3ae_report::{Cell, GalleryItem, Page, Png, Span, Style};
 use crate::error::EvalError;
 use crate::vqa::Prediction;
 
-/// Most answers shown for a question.
+/// The largest number of answers shown for a question.
 const ANSWERS: usize = 3;
 
 /// A question with its picture.
@@ -20,8 +20,8 @@ pub struct Case {
     pub attention: Option<Vec<u8>>,
 }
 
-/// The numbers of at most `most` right (or wrong) predictions, drawn at random so that nobody picks the nice ones, in the order of
-/// `predictions`.
+/// Indices, in order, of at most `most` correct (or incorrect) predictions. They are drawn at random, so that the
+/// examples are not hand-picked.
 #[must_use]
 pub fn choose_cases(predictions: &[Prediction], right: bool, most: usize, seed: u64) -> Vec<usize> {
     let numbered = predictions.iter().enumerate();
@@ -34,14 +34,14 @@ pub fn choose_cases(predictions: &[Prediction], right: bool, most: usize, seed: 
     numbers
 }
 
-/// Adds a section for right and one for wrong cases, if there are any.
+/// Adds a section of correct and one of incorrect answers, if there are any.
 pub(super) fn add(page: &mut Page, cases: &[Case]) -> Result<(), EvalError> {
-    for (title, right) in [("Answered rightly", true), ("Answered wrongly", false)] {
+    for (title, right) in [("Answered correctly", true), ("Answered incorrectly", false)] {
         let items =
             cases.iter().filter(|case| case.prediction.hit() == right).map(item).collect::<Result<Vec<_>, _>>()?;
         if !items.is_empty() {
             page.section(title)
-                .text("Drawn at random. Where two pictures stand side by side, the second shows what the model attended to.")
+                .text("Drawn at random. The second picture of a pair shows what the model attended to.")
                 .gallery(&items);
         }
     }
@@ -69,7 +69,7 @@ fn item(case: &Case) -> Result<GalleryItem, EvalError> {
     Ok(GalleryItem { pictures, lines })
 }
 
-/// The model's best answers; its first is right or wrong, in words and colour.
+/// The model's most probable answers; mark and colour say whether the first one is correct.
 fn answers(prediction: &Prediction) -> Cell {
     let (mark, style) = if prediction.hit() { ("✓ ", Style::Good) } else { ("✗ ", Style::Bad) };
     let mut spans = vec![Span::new("model: ", Style::Faint)];
@@ -107,7 +107,7 @@ mod tests {
         let png = b"\x89PNG\r\n\x1a\n".to_vec();
         add(&mut page, &[case(true, Some(png)), case(false, None)]).unwrap();
         let html = page.html();
-        for part in ["Answered rightly", "Answered wrongly", "✓ ", "✗ ", "data:image/png", "truth: "] {
+        for part in ["Answered correctly", "Answered incorrectly", "✓ ", "✗ ", "data:image/png", "truth: "] {
             assert!(html.contains(part), "{part}");
         }
         let error = add(&mut page, &[case(true, Some(b"JFIF".to_vec()))]).unwrap_err().to_string();

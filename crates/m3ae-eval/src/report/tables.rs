@@ -1,4 +1,4 @@
-//! Scores beside published ones.
+//! Tables of scores, with published numbers beside them.
 
 use m3ae_report::{Align, Cell, IntervalPlot, Page, Section, Style, Table};
 
@@ -29,12 +29,15 @@ pub(super) fn vqa(page: &mut Page, benchmark: &str, scores: &VqaScores, level: f
         section.text("A question of several types counts in each of them.");
     }
     if scores.by_type.iter().any(|group| [0, group.score.items].contains(&group.hits)) {
-        section.text("Where all answers of a type are right, or all are wrong, resampling knows no spread: such an interval says nothing.");
+        section.text(
+            "If all answers of a type are correct, or all are incorrect, resampling has no spread and the interval says \
+             nothing.",
+        );
     }
     groups(section, &scores.by_type.iter().collect::<Vec<_>>(), level, &[]);
 }
 
-/// A table of groups of questions, and their intervals drawn; published numbers where there are some.
+/// A table and a plot of groups of questions, with published numbers if there are any.
 fn groups(section: &mut Section, groups: &[&GroupScore], level: f64, numbers: &[PublishedNumber]) {
     let [by_image, by_item] = ["images", "questions"].map(|unit| over(level, unit));
     let mut columns = vec![("Questions", Align::Left), ("Score %", Align::Right), (&by_image, Align::Right)];
@@ -71,7 +74,7 @@ pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, lev
         (&by_item, Align::Right),
     ]);
     for (name, estimate) in [("accuracy", &scores.accuracy), ("macro-F1", &scores.macro_f1)] {
-        // What is published is accuracy.
+        // The published number is the accuracy.
         let group = if name == "accuracy" { "overall" } else { name };
         table.row([
             name.into(),
@@ -86,7 +89,7 @@ pub(super) fn classification(page: &mut Page, scores: &ClassificationScores, lev
     let rows = rows.into_iter().chain(plotted_published(numbers, "overall", "accuracy")).collect();
     let accuracy = &scores.accuracy;
     page.section("Scores")
-        .text(format!("{} of {} samples right, on {} images.", scores.hits, accuracy.items, accuracy.images))
+        .text(format!("{} of {} samples correct, on {} images.", scores.hits, accuracy.items, accuracy.images))
         .table(&table)
         .figures([IntervalPlot::new(format!("Score, interval of {by_image}"), "percent", rows).draw()]);
 
@@ -144,18 +147,19 @@ pub(super) fn retrieval(page: &mut Page, scores: &RetrievalScores, level: f64) {
     .draw()]);
 }
 
-/// What the types of questions are called, and what that means.
+/// An explanation of the names of a benchmark's question types.
 pub(super) fn types_in_words(benchmark: &str) -> &'static str {
     match benchmark {
         "vqa-rad" | "phantom-vqa" => {
-            "The types are the data set's own: ABN abnormality, ATTRIB other attribute, POS position, PRES presence of something."
+            "The types are the data set's own: ABN abnormality, ATTRIB other attribute, POS position, PRES presence of \
+             something."
         }
-        "slake" => "The types are the data set's own; KG needs knowledge that the image does not show.",
+        "slake" => "The types are the data set's own; KG questions need knowledge that the image does not show.",
         _ => "The types are the data set's own.",
     }
 }
 
-/// Heading of intervals.
+/// The heading of a column of intervals.
 pub(super) fn over(level: f64, unit: &str) -> String {
     format!("{:.0} % over {unit}", level * 100.0)
 }
@@ -172,7 +176,7 @@ fn none() -> Cell {
     Cell::of([m3ae_report::Span::new("none", Style::Faint)])
 }
 
-/// The published numbers of a group, or nothing.
+/// The published numbers of a group; empty if there are none.
 fn numbers_of(numbers: &[PublishedNumber], group: &str, source: PublishedSource) -> String {
     let decimals = if source == PublishedSource::Paper { 2 } else { 1 };
     let of = numbers.iter().filter(|number| number.group == group && number.source == source);
@@ -184,7 +188,7 @@ fn plotted(name: &str, estimate: &Estimate) -> m3ae_report::Interval {
     m3ae_report::Interval { name: name.to_owned(), value: estimate.value * 100.0, ends, group: OURS }
 }
 
-/// The paper's number of a group, under the name that the group has here.
+/// The paper's number of a group, under the name `name`.
 fn plotted_published(numbers: &[PublishedNumber], group: &str, name: &str) -> Option<m3ae_report::Interval> {
     let paper = numbers.iter().find(|number| number.group == group && number.source == PublishedSource::Paper)?;
     let name = format!("{name}, published");

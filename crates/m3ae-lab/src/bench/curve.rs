@@ -16,7 +16,8 @@ pub struct CurveArgs {
     /// Run folders: one per seed
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// The reference's curves: JSON files with a `history` of epochs, each with loss, and overall, closed and open in percent
+    /// The reference's curves: JSON files with a `history` of epochs, each with loss, and overall, closed and open in
+    /// percent
     #[arg(long, required = true, num_args = 1..)]
     reference: Vec<PathBuf>,
     /// The chart, as SVG
@@ -75,8 +76,8 @@ fn spread(values: &[f64], digits: usize) -> String {
     if low == high { mean } else { format!("{mean} ({low}–{high})") }
 }
 
-/// Validations after the first step, each with the mean of the training losses since the one before. (Lines of training cover equal
-/// numbers of steps where `log.every` divides an epoch's.)
+/// Validations after the first step, each with the mean of the training losses since the one before. (Lines of training
+/// cover equal numbers of steps where `log.every` divides an epoch's.)
 fn of_run(run: &Path) -> Result<Curve> {
     let path = run.join("metrics.jsonl");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;

@@ -24,13 +24,15 @@ const PEER: &str = include_str!("peers/transform.py");
 const SIDES: [usize; 2] = [288, 384];
 /// Of so many values one goes into an image's mean, which then costs next to nothing. The peer does the same.
 const EVERY: usize = 64;
-/// Bytes of a picture may differ from another decoder's by a step or two; a picture's mean, in deviations, by less than this.
+/// Bytes of a picture may differ from another decoder's by a step or two; a picture's mean, in deviations, by less than
+/// this.
 const TOLERANCE: f32 = 0.01;
 
-/// Images per second on one core: decoded and transformed as for the vision encoder, in turns with Pillow's where `--peer` names a
-/// Python that has it; and the loader's, with one thread and with all.
+/// Images per second on one core: decoded and transformed as for the vision encoder, in turns with Pillow's where
+/// `--peer` names a Python that has it; and the loader's, with one thread and with all.
 ///
-/// On Linux the thread's own time on its core counts, for both, so that other load spoils little. The loader is timed by the clock.
+/// On Linux the thread's own time on its core counts, for both, so that other load spoils little. The loader is timed
+/// by the clock.
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
     /// A folder with images (png, jpg), in folders or not; by default the synthetic set's, made for this

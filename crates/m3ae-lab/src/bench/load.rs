@@ -24,12 +24,13 @@ const PEER: &str = include_str!("peers/load.py");
 /// Of the buffer that a file is read through: 128 KiB, as `cat` has it.
 const BUFFER: usize = 1 << 17;
 
-/// Seconds from a file to a model, and the peak of memory against the parameters' own size; in turns with PyTorch where `--peer` names it,
-/// and with reading the file through a small buffer, which is the least that loading can do. The file is in the page cache.
+/// Seconds from a file to a model, and the peak of memory against the parameters' own size; in turns with PyTorch where
+/// `--peer` names it, and with reading the file through a small buffer, which is the least that loading can do. The
+/// file is in the page cache.
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
-    /// A model folder, a file (safetensors, .ckpt) or a name in the Hugging Face cache; by default a model of the published size is
-    /// written to a temporary folder
+    /// A model folder, a file (safetensors, .ckpt) or a name in the Hugging Face cache; by default a model of the
+    /// published size is written to a temporary folder
     #[arg(long, value_name = "MODEL")]
     checkpoint: Option<String>,
     /// The little model instead of the published size

@@ -1,8 +1,8 @@
 //! Multiply-adds of the model's matrix products, counted from its sizes: what a part has to compute at the least.
 //!
-//! A product of `[r, i]` with `[i, o]` is `r · i · o` multiply-adds. Its backward pass is two of the same size, for the gradients of both
-//! operands; one where an operand needs none. What a kernel computes a second time to keep less, and everything that is no product, is
-//! not counted. One multiply-add is two operations (FLOP).
+//! A product of `[r, i]` with `[i, o]` is `r · i · o` multiply-adds. Its backward pass is two of the same size, for the
+//! gradients of both operands; one where an operand needs none. What a kernel computes a second time to keep less, and
+//! everything that is no product, is not counted. One multiply-add is two operations (FLOP).
 
 use std::iter::Sum;
 use std::ops::{Add, Mul};

@@ -25,12 +25,14 @@ use m3ae_cli::output::{say, say_error};
 use products::Product;
 use samples::Samples;
 
-/// A pre-training step's time by part: encoders, fusion, heads, forward and backward of each, optimiser, and making the batch.
+/// A pre-training step's time by part: encoders, fusion, heads, forward and backward of each, optimiser, and making the
+/// batch.
 ///
-/// Each part runs alone, on inputs that are cut off from the graph before it: its forward pass is timed, then the backward pass of
-/// the sum of its outputs (of the heads, of the losses), until the device has finished. The whole step is timed beside them. The
-/// multiply-adds of each part's matrix products are counted from the sizes, and their rate is set against the fastest of a few products
-/// of typical shapes on the same device, measured first. Decoding and transforming images is not in it: `bench data` measures that.
+/// Each part runs alone, on inputs that are cut off from the graph before it: its forward pass is timed, then the
+/// backward pass of the sum of its outputs (of the heads, of the losses), until the device has finished. The whole step
+/// is timed beside them. The multiply-adds of each part's matrix products are counted from the sizes, and their rate is
+/// set against the fastest of a few products of typical shapes on the same device, measured first. Decoding and
+/// transforming images is not in it: `bench data` measures that.
 #[derive(Debug, clap::Args)]
 pub struct ProfileArgs {
     #[command(flatten)]

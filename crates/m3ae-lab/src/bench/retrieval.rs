@@ -1,4 +1,5 @@
-//! `m3ae-lab bench retrieval`: scores of every image with every text, encoded once, against a full forward pass per pair.
+//! `m3ae-lab bench retrieval`: scores of every image with every text, encoded once, against a full forward pass per
+//! pair.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -25,11 +26,12 @@ const TOLERANCE: f32 = 1e-4;
 /// Tokens of the vocabulary that the captions are written in, where the model is a random one.
 const TOKENS: usize = 1500;
 
-/// Pairs of images and texts per second: each encoded once and the fusion alone run for every pair, as `eval` and `retrieve` do, in
-/// turns with a full forward pass for every pair, also in batches. Both have to give the same scores.
+/// Pairs of images and texts per second: each encoded once and the fusion alone run for every pair, as `eval` and
+/// `retrieve` do, in turns with a full forward pass for every pair, also in batches. Both have to give the same scores.
 #[derive(Debug, clap::Args)]
 pub struct RetrievalArgs {
-    /// The model; by default the published size with random weights, at 384 pixels and 40 tokens (the published recipe's)
+    /// The model; by default the published size with random weights, at 384 pixels and 40 tokens (the published
+    /// recipe's)
     #[arg(long, value_name = "MODEL")]
     checkpoint: Option<String>,
     #[command(flatten)]

@@ -18,8 +18,8 @@ use m3ae_cli::output::{say, say_error};
 
 /// What a step costs by batch, image side and text length: ours, in turns with PyTorch where `--peer` names one.
 ///
-/// One size moves along its list while the others stay at --batch, --image and --text. Each turn is a process of its own. Leaves a table,
-/// sizes.json and a chart for each size in --out.
+/// One size moves along its list while the others stay at --batch, --image and --text. Each turn is a process of its
+/// own. Leaves a table, sizes.json and a chart for each size in --out.
 #[derive(Debug, clap::Args)]
 pub struct SizesArgs {
     /// What a step does

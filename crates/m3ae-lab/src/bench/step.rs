@@ -1,5 +1,5 @@
-//! `m3ae-lab bench step | finetune | infer`: time and memory of one step, beside PyTorch's where it is at hand. `m3ae-lab bench sharing`: what
-//! shared encodings save of a pre-training step.
+//! `m3ae-lab bench step | finetune | infer`: time and memory of one step, beside PyTorch's where it is at hand.
+//! `m3ae-lab bench sharing`: what shared encodings save of a pre-training step.
 
 use std::process::ExitCode;
 
@@ -60,8 +60,8 @@ pub struct StepArgs {
     peer: PeerArgs,
 }
 
-/// What the shared encodings save: pre-training steps with them, in turns with the three objectives as three separate passes; and what
-/// false images from the batch would save beyond
+/// What the shared encodings save: pre-training steps with them, in turns with the three objectives as three separate
+/// passes; and what false images from the batch would save beyond
 #[derive(Debug, clap::Args)]
 pub struct SharingArgs {
     #[command(flatten)]

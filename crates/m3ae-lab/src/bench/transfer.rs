@@ -1,5 +1,5 @@
-//! Does pre-training help? Question answering on the synthetic set, from a pre-trained model and from random weights, with the
-//! same fine-tuning, over several seeds.
+//! Does pre-training help? Question answering on the synthetic set, from a pre-trained model and from random weights,
+//! with the same fine-tuning, over several seeds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -37,8 +37,9 @@ pub struct TransferArgs {
 /// What both have: patches of 16 pixels instead of 8, with which a sample costs less.
 const SET: [&str; 1] = ["model.vision.patch_size=16"];
 
-/// What pre-training needs beyond the quickstart's minutes until captions are guessed from the image, not from their grammar alone: more
-/// samples, a smaller rate (with 1e-3 and more the fusion never begins to look), and more of the words hidden (docs/results.md).
+/// What pre-training needs beyond the quickstart's minutes until captions are guessed from the image, not from their
+/// grammar alone: more samples, a smaller rate (with 1e-3 and more the fusion never begins to look), and more of the
+/// words hidden (docs/results.md).
 const PRETRAINING: [&str; 7] = [
     "train.batch_size=16",
     "train.steps=5000",

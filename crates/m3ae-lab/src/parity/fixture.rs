@@ -116,8 +116,8 @@ pub struct Stored {
 }
 
 impl Fixture {
-    /// Opens `folder`: `m3ae.ckpt`, `config.json`, `expected.json`, `io.safetensors`, and the text encoder's `config.json` in the
-    /// folder that `config.json` names as `tokenizer`.
+    /// Opens `folder`: `m3ae.ckpt`, `config.json`, `expected.json`, `io.safetensors`, and the text encoder's
+    /// `config.json` in the folder that `config.json` names as `tokenizer`.
     pub fn open(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
             bail!(

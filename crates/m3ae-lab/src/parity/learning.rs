@@ -18,14 +18,14 @@ use super::forward::{Inputs, fine_tuning_losses};
 use super::gradients::gradient;
 use super::table::{Table, Tolerance};
 
-/// A gradient passes through every layer twice, and twelve AdamW steps amplify what it differs by: ten times the forward
-/// tolerance.
+/// A gradient passes through every layer twice, and twelve AdamW steps amplify what it differs by: ten times the
+/// forward tolerance.
 const CLOSE: Tolerance = Tolerance::Relative(1e-3);
 /// Learning rates are the same arithmetic in double precision.
 const SAME: Tolerance = Tolerance::Relative(1e-9);
-/// A gradient below this share of its task's whole gradient is zero but for rounding: attention ignores what is added to
-/// all keys alike and the retrieval loss what is added to all scores, so the gradients of these biases are exactly zero in
-/// real numbers and up to 1e-7 in float32.
+/// A gradient below this share of its task's whole gradient is zero but for rounding: attention ignores what is added
+/// to all keys alike and the retrieval loss what is added to all scores, so the gradients of these biases are exactly
+/// zero in real numbers and up to 1e-7 in float32.
 const ROUNDING: f64 = 1e-6;
 
 /// Compares gradients per task, then both trajectories.
@@ -212,8 +212,8 @@ impl WorstPair {
 }
 
 impl Trajectory {
-    /// The optimiser and schedule that made it: rates and multipliers from its own learning rates at the end of warm-up, the
-    /// rest from `config.json`.
+    /// The optimiser and schedule that made it: rates and multipliers from its own learning rates at the end of
+    /// warm-up, the rest from `config.json`.
     fn settings(&self, optimisation: &super::fixture::Optimisation) -> Result<(AdamWConfig, Schedule)> {
         let total = self.steps.len();
         let warmup = optimisation.warmup_steps;

@@ -55,8 +55,8 @@ fn the_larger_folders_agree_too() {
 #[test]
 fn a_wrong_value_fails_and_is_named() {
     let folder = copy();
-    // The last tensor in alphabetical order lies at the end of the file: vqa_logits, then vqa_labels' eight-byte integers
-    // come first, so the last four bytes are a logit.
+    // The last tensor in alphabetical order lies at the end of the file: vqa_logits, then vqa_labels' eight-byte
+    // integers come first, so the last four bytes are a logit.
     let path = folder.path().join("io.safetensors");
     let mut bytes = fs::read(&path).unwrap();
     let end = bytes.len();

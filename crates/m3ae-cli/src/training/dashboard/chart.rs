@@ -9,7 +9,8 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 const LEGEND: &str = " line: training, dots: validation ";
 
-/// Draws `line` as a line and `dots` as dots over the steps up to `steps`; a fluctuating rate looks steady only `from_zero`.
+/// Draws `line` as a line and `dots` as dots over the steps up to `steps`; a fluctuating rate looks steady only
+/// `from_zero`.
 pub fn chart(
     frame: &mut Frame<'_>,
     area: Rect,

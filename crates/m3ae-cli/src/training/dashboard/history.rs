@@ -83,7 +83,8 @@ enum Line {
 }
 
 impl History {
-    /// What an earlier process has left in `metrics.jsonl`. Lines that are none of ours are passed over: the charts begin later.
+    /// What an earlier process has left in `metrics.jsonl`. Lines that are none of ours are passed over: the charts
+    /// begin later.
     pub fn read(path: &Path) -> Self {
         let mut history = Self::default();
         for line in fs::read_to_string(path).unwrap_or_default().lines() {
