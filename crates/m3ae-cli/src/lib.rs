@@ -119,3 +119,43 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The words of a command line; double quotes keep words together.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        parts
+            .flat_map(|(number, part)| match number % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            })
+            .collect()
+    }
+
+    fn check_help(command: &clap::Command) {
+        let name = command.get_name();
+        let about = command.get_about().expect("a command says what it does").to_string();
+        assert!(about.starts_with(char::is_uppercase) && !about.contains(". "), "{name}: one sentence, not {about:?}");
+        if command.has_subcommands() {
+            return command.get_subcommands().filter(|inner| inner.get_name() != "help").for_each(check_help);
+        }
+        let help = command.get_after_help().unwrap_or_else(|| panic!("{name} has no example")).to_string();
+        let examples: Vec<&str> = help.lines().filter(|line| line.trim().starts_with("m3ae ")).collect();
+        assert!(!examples.is_empty(), "{name}: {help}");
+        for example in examples {
+            let parsed = Cli::try_parse_from(words(example));
+            parsed.unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+
+    #[test]
+    fn every_command_has_one_sentence_and_an_example_that_parses() {
+        let cli = Cli::command();
+        cli.get_subcommands().filter(|command| command.get_name() != "help").for_each(check_help);
+    }
+}

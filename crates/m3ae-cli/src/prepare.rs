@@ -149,8 +149,8 @@ fn sets(args: &PrepareArgs) -> Result<Vec<(SetName, PathBuf)>> {
             continue;
         }
         let names = || SetName::ALL.map(SetName::name).join(", ");
-        let set =
-            SetName::from_name(name).with_context(|| format!("no data set {name:?}: choose one of {}, all", names()))?;
+        let set = SetName::from_name(name)
+            .with_context(|| format!("no data set {name:?}: choose one of {}, all", names()))?;
         chosen.push(set);
     }
     // A set can be named twice, or named beside `all`.

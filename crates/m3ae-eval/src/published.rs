@@ -128,7 +128,8 @@ pub fn comparability(evaluation: &Evaluation) -> Option<Comparability> {
                     .to_owned(),
             ),
             ChosenOn::Unknown => differences.push(
-                "It is unknown how its checkpoint was chosen; the published checkpoints were chosen on test.".to_owned(),
+                "It is unknown how its checkpoint was chosen; the published checkpoints were chosen on test."
+                    .to_owned(),
             ),
         }
     }

@@ -173,9 +173,14 @@ fn batch_size_and_split_change_what_they_say_and_nothing_else() {
     let page = tempfile::tempdir().unwrap();
     let out = page.path().join("both").display().to_string();
     let printed = succeeds(tuned(), &["eval", "--compare", &path(one.path()), &path(two.path()), "--out", &out]);
-    assert!(printed.contains("overall: no significant difference between A and B") && printed.contains("compare.html"), "{printed}");
+    assert!(
+        printed.contains("overall: no significant difference between A and B") && printed.contains("compare.html"),
+        "{printed}"
+    );
     let html = fs::read_to_string(page.path().join("both/compare.html")).unwrap();
-    assert!(html.contains("no significant difference") && html.contains("By type of question") && !html.contains("<script"));
+    assert!(
+        html.contains("no significant difference") && html.contains("By type of question") && !html.contains("<script")
+    );
     let compared = json(&page.path().join("both/compare.json"));
     assert_eq!(compared["comparisons"][0]["difference"]["value"], 0.0, "{compared}");
     let error = fails(tuned(), &["eval", "--compare", &path(one.path()), &path(val.path())]);

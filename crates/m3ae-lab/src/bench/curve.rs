@@ -62,7 +62,7 @@ pub fn run(args: &CurveArgs) -> Result<ExitCode> {
                 chart = chart.series(Series::new(format!("{name} {}", seed + 1), points));
             }
         }
-        fs::write(path, chart.draw().document()).with_context(|| path.display().to_string())?;
+        m3ae_files::write(path, chart.draw().document().as_bytes())?;
         say!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)

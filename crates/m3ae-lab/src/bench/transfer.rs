@@ -2,13 +2,13 @@
 //! with the same fine-tuning, over several seeds.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use m3ae_train::{Metrics, RunConfig};
 use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use m3ae_cli::backend::Backend;
 use m3ae_cli::output::say;
@@ -101,13 +101,9 @@ pub fn run(args: &TransferArgs, backend: Backend) -> Result<ExitCode> {
         pairs.push(Pair { seed, pretrained, scratch });
     }
     let table = table(&pairs);
+    m3ae_files::write(&args.out.join("transfer.md"), table.as_bytes())?;
+    m3ae_files::write(&args.out.join("transfer.json"), &serde_json::to_vec_pretty(&pairs)?)?;
     say!("\n{table}");
-    let write = |name: &str, text: &[u8]| {
-        let path = args.out.join(name);
-        fs::write(&path, text).with_context(|| path.display().to_string())
-    };
-    write("transfer.md", table.as_bytes())?;
-    write("transfer.json", &serde_json::to_vec_pretty(&pairs)?)?;
     say!("{}", args.out.join("transfer.json").display());
     Ok(ExitCode::SUCCESS)
 }
@@ -133,22 +129,17 @@ fn table(pairs: &[Pair]) -> String {
     text
 }
 
-/// Two-sided 95 % quantiles of Student's t for 1 to 9 degrees of freedom.
-const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-
-/// `mean ± half-width` of Student's 95 % interval; a single value stands alone.
+/// `mean ± half-width` of Student's 95 % confidence interval; a single value has none.
 fn interval(values: &[f64]) -> String {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    match values.len() {
-        0 => "-".to_owned(),
-        1 => format!("{mean:.1}"),
-        // Beyond ten seeds the quantile is near the normal distribution's.
-        many => {
-            let t = T.get(many - 2).copied().unwrap_or(2.0);
-            format!("{mean:.1} ± {:.1}", t * (variance / count).sqrt())
-        }
+    // No distribution without degrees of freedom: fewer than two values.
+    match StudentsT::new(0.0, 1.0, count - 1.0) {
+        _ if values.is_empty() => "-".to_owned(),
+        // Two-sided: 2.5 % on either side.
+        Ok(t) => format!("{mean:.1} ± {:.1}", t.inverse_cdf(0.975) * (variance / count).sqrt()),
+        Err(_) => format!("{mean:.1}"),
     }
 }
 
@@ -160,6 +151,9 @@ mod tests {
     fn intervals_are_students() {
         // By hand: mean 2, variance 1, 4.303 / sqrt(3).
         assert_eq!(interval(&[1.0, 2.0, 3.0]), "2.0 ± 2.5");
+        // Eleven values, ten degrees of freedom: mean 500, variance 110 000, 2.228 * sqrt(10 000).
+        let eleven: Vec<f64> = (0..11).map(|number| 100.0 * f64::from(number)).collect();
+        assert_eq!(interval(&eleven), "500.0 ± 222.8");
         assert_eq!(interval(&[4.25]), "4.2");
         assert_eq!(interval(&[]), "-");
     }

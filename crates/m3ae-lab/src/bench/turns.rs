@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -91,7 +90,8 @@ pub fn write_json(path: Option<&Path>, device: &Device, measured: &impl Serializ
     }
     let Some(path) = path else { return Ok(()) };
     let record = Record { environment: environment::facts(std::slice::from_ref(device)), measured };
-    fs::write(path, serde_json::to_vec_pretty(&record)?).with_context(|| path.display().to_string())
+    m3ae_files::write(path, &serde_json::to_vec_pretty(&record)?)?;
+    Ok(())
 }
 
 /// The middle of the sorted values, the mean of two where their number is even.

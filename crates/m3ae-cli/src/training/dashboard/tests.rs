@@ -92,7 +92,14 @@ fn a_usual_terminal_shows_one_chart_and_all_numbers() {
     let frame = frame(&view, 80, 24, true);
     assert_shows(
         &frame,
-        &["step 312/600", "1 min 55 s left", "masked tokens predicted correctly", "›mlm_accuracy", "best so far", "412 MiB"],
+        &[
+            "step 312/600",
+            "1 min 55 s left",
+            "masked tokens predicted correctly",
+            "›mlm_accuracy",
+            "best so far",
+            "412 MiB",
+        ],
     );
     assert_shows(&frame, &["stopping: finishes the step, saves", "q again: leave at once"]);
 }
