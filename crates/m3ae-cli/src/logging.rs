@@ -1,4 +1,4 @@
-//! Logs through `tracing`: warnings on stderr (more with RUST_LOG), everything of ours into the run's log file.
+//! Logging with `tracing`: warnings on stderr (more with RUST_LOG), messages of level info into the run's log file.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -10,13 +10,13 @@ use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, registry};
 
-/// The log file of the run that goes on: one process may do several runs after each other.
+/// The log file of the current run; a process can do several runs in turn.
 static FILE: Mutex<Option<File>> = Mutex::new(None);
 
-/// What was meant for stderr since something else has the terminal.
+/// Lines for stderr, held back while the dashboard has the terminal.
 static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
-/// Logs into `path` from now on, behind what stands there.
+/// From now on, appends the log to `path`.
 pub fn into_file(path: &Path) -> Result<()> {
     let file = File::options().create(true).append(true).open(path).with_context(|| path.display().to_string())?;
     *FILE.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
@@ -27,19 +27,19 @@ pub fn into_file(path: &Path) -> Result<()> {
         let terminal = fmt::layer().with_writer(|| Terminal).with_ansi(colours).with_target(false);
         let log = fmt::layer().with_writer(|| Current).with_ansi(false);
         let registry = registry().with(terminal.with_filter(filter("warn"))).with(log.with_filter(filter("info")));
-        // Another subscriber is there already only where this is not the program that m3ae is.
+        // Fails only if another program that uses this library has its own subscriber.
         let _ = registry.try_init();
     });
     Ok(())
 }
 
-/// Keeps what is meant for stderr from now on, for [`held`].
+/// From now on, holds lines for stderr back for [`held`].
 #[cfg(unix)]
 pub fn hold() {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
 }
 
-/// Writes to stderr again; gives the lines that were kept since the last call of [`held`].
+/// Writes to stderr again; returns the lines held back since the last call of [`held`].
 #[cfg(unix)]
 pub fn release() -> Vec<String> {
     let lines = held();
@@ -47,7 +47,7 @@ pub fn release() -> Vec<String> {
     lines
 }
 
-/// The lines that were kept since the last call.
+/// The lines held back since the last call.
 #[cfg(unix)]
 pub fn held() -> Vec<String> {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +55,7 @@ pub fn held() -> Vec<String> {
     String::from_utf8_lossy(&text).lines().map(without_colours).collect()
 }
 
-/// A line without its escape sequences: ESC `[` to a letter.
+/// A line without its escape sequences (from ESC `[` to a letter).
 #[cfg(unix)]
 fn without_colours(line: &str) -> String {
     let mut parts = line.split("\x1b[");
@@ -65,14 +65,14 @@ fn without_colours(line: &str) -> String {
     })
 }
 
-/// Writes to stderr, unless something else has the terminal.
+/// Writes to stderr, or holds back while the dashboard has the terminal.
 struct Terminal;
 
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(held) => held.write(bytes),
-            // Where nobody reads them, warnings are in the log file still.
+            // A closed stderr is no error: the log file has the warnings.
             None => Ok(io::stderr().write(bytes).unwrap_or(bytes.len())),
         }
     }
@@ -83,7 +83,7 @@ impl Write for Terminal {
     }
 }
 
-/// Writes into the current log file, if there is one.
+/// Writes to the current log file, if there is one.
 struct Current;
 
 impl Write for Current {

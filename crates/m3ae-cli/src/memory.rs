@@ -1,11 +1,11 @@
-//! How much memory this process has used.
+//! The memory that this process uses.
 
-/// Peak resident memory in bytes, where the system tells (Linux).
+/// Peak resident memory in bytes; `None` where the system does not tell (it does on Linux).
 pub fn peak() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Resident memory in bytes, where the system tells (Linux).
+/// Resident memory in bytes; `None` where the system does not tell (it does on Linux).
 #[cfg(unix)]
 pub fn now() -> Option<u64> {
     status("VmRSS:")
@@ -18,7 +18,7 @@ fn status(key: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// ", 512 MiB of memory at the peak", or nothing where it is unknown.
+/// ", 512 MiB of memory at the peak"; empty if it is unknown.
 pub fn peak_sentence() -> String {
     peak().map_or_else(String::new, |bytes| format!(", {} MiB of memory at the peak", bytes >> 20))
 }

@@ -1,4 +1,4 @@
-//! A progress bar on the error stream; none where that is no terminal.
+//! A progress bar on stderr, shown if that is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    /// Begins with `done` of `total` items.
+    /// Shows the bar with `done` of `total` items.
     pub fn begin(&mut self, total: u64, done: u64, unit: &str) {
         let bar = ProgressBar::new(total).with_position(done);
         if let Ok(style) =
@@ -18,14 +18,14 @@ impl Bar {
         self.0 = Some(bar);
     }
 
-    /// So many more are done.
+    /// Adds `count` finished items.
     pub fn advance(&self, count: u64) {
         if let Some(bar) = &self.0 {
             bar.inc(count);
         }
     }
 
-    /// Prints while the bar is out of the way.
+    /// Prints while the bar is hidden.
     pub fn line(&self, print: impl FnOnce()) {
         match &self.0 {
             Some(bar) => bar.suspend(print),
@@ -33,7 +33,7 @@ impl Bar {
         }
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub fn end(&mut self) {
         if let Some(bar) = self.0.take() {
             bar.finish_and_clear();

@@ -14,20 +14,20 @@ pub struct Row {
     pub image: PathBuf,
     /// The question.
     pub question: String,
-    /// What the table calls the row.
+    /// The row's id, if the table has one.
     pub id: Option<Value>,
-    /// Where the row stands, for messages.
+    /// The row's place in the table, for messages.
     pub place: String,
 }
 
 impl Row {
-    /// A row of no table.
+    /// A question from the command line.
     pub fn new(image: PathBuf, question: String) -> Self {
         Self { image, question, id: None, place: "--question".into() }
     }
 }
 
-/// Reads a table. What begins with `{` is JSON lines, all else CSV with a header.
+/// Reads a table: JSON lines if it begins with `{`, else CSV with a header.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
     let text = files::text(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -1,4 +1,4 @@
-//! Runs a job on a terminal: progress, results into the folder, then the table, and advice where it fails.
+//! Runs an evaluation: shows progress, writes the results, prints the table, and adds advice to errors.
 
 use std::sync::atomic::AtomicBool;
 
@@ -31,7 +31,7 @@ pub fn perform(job: &Job, device: &Device, stop: &AtomicBool) -> Result<Option<E
     Ok(Some(results.evaluation))
 }
 
-/// Shows what happens.
+/// Shows an event.
 pub fn show(bar: &mut Bar, event: &Event<'_>) {
     match event {
         Event::Preparing { set, raw } => say!("preparing {set} from {} (once)", raw.display()),
@@ -45,7 +45,7 @@ pub fn show(bar: &mut Bar, event: &Event<'_>) {
         ),
         Event::Begin { total, done, unit } => {
             if *done > 0 {
-                say!("{done} of {total} {unit} were scored before: continuing");
+                say!("{done} of {total} {unit} were scored before; continuing");
             }
             bar.begin(*total, *done, unit);
         }
@@ -72,7 +72,7 @@ fn print(results: &Results) {
     }
 }
 
-/// Adds what to do, in the words of the command line.
+/// Adds advice in terms of the command line's options.
 fn advise(error: BenchmarkError) -> Error {
     let advice = match &error {
         BenchmarkError::NotHere { set: SetName::Phantom, .. } => "`cargo xtask prepare phantom` makes it".to_owned(),

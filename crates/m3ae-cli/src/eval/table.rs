@@ -4,7 +4,7 @@ use m3ae_eval::{Estimate, Evaluation, Interval, Protocol, RECALL_AT, Scores, pub
 
 use crate::output::say;
 
-/// Prints the table of scores with what a reader must know.
+/// Prints the table of scores, with notes on how they were made.
 pub fn print(evaluation: &Evaluation) {
     say!("\n{}, {} split", evaluation.benchmark, evaluation.split);
     if let Some(note) = selection_note(evaluation) {

@@ -1,4 +1,23 @@
-//! What a run shows on a terminal: curves, numbers and time left, drawn by a thread of its own.
+//! A dashboard on the terminal: curves, numbers and time left, drawn by a thread of its own.
+//!
+//! # Why this is not `burn-train`'s terminal renderer
+//!
+//! `burn-train` 0.22.1 has a renderer that takes the metrics of steps without its `Learner`. Tried with six metrics over 600
+//! steps, in terminals of 80 by 24 and 20 by 5, it does not serve:
+//!
+//! - It ignores Ctrl-C, which in raw mode is a key like any other. `q` opens a menu, whose "kill" panics in the training
+//!   thread. SIGTERM leaves the terminal in raw mode on the alternate screen. Here the first Ctrl-C, `q`, SIGINT or SIGTERM
+//!   stops the run and saves it, a second one quits, and the terminal is always restored.
+//! - Its x axis counts reports, not steps: every validation shifts the curve, and a resumed run begins at 0. Here it is the
+//!   step, and a resumed run shows the curves of the earlier processes.
+//! - At 80 by 24 it shows two of the six metrics and no step count, and does not scroll; at 20 by 5 it shows no value.
+//! - It has no place for notices, such as a checkpoint that could not be saved, and log lines overwrite its frame.
+//! - It draws on terminals that cannot show it (`TERM=dumb`).
+//! - It adds 34 crates (@BUILD@) and turns on the features `flex` and `dataset` of
+//!   `burn-core`, also in a build for GPUs alone.
+//!
+//! Its metric types read from the device once per metric and batch, and their state cannot be stored in a checkpoint.
+//! `m3ae_train`'s sums read once per batch, refuse a loss that is not finite, and resume to the bit.
 
 mod chart;
 mod draw;
@@ -28,12 +47,12 @@ use super::lines::Lines;
 use crate::output::say_error;
 use crate::{logging, memory};
 
-/// The least time between two frames.
+/// The minimum time between two frames.
 const TICK: Duration = Duration::from_millis(100);
-/// The most time between two frames: the clock goes on while steps are long.
+/// The maximum time between two frames: the elapsed time advances during long steps.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Whether there is a terminal to draw on and to read keys from, and nobody has declined.
+/// Whether there is a terminal to draw on and to read keys from, and the user did not decline with NO_DASHBOARD.
 pub fn is_possible() -> bool {
     use io::IsTerminal;
     let declined = env::var_os("NO_DASHBOARD").is_some_and(|value| !value.is_empty());
@@ -54,7 +73,7 @@ fn in_foreground() -> bool {
     groups().is_none_or(|(ours, foreground)| ours == foreground)
 }
 
-/// Draws progress; prints lines while it has no terminal.
+/// Draws progress; prints lines when it does not have the terminal.
 pub struct Dashboard {
     lines: Lines,
     view: Arc<Mutex<View>>,
@@ -69,7 +88,7 @@ struct Screen {
 }
 
 impl Dashboard {
-    /// For a run of this recipe. `stop` is set where a key asks for it.
+    /// The dashboard for a run of this recipe; a key can set `stop`.
     pub fn new(config: &RunConfig, stop: &Stop) -> Self {
         let view = View::new(&config.run.name, config.folder().display().to_string(), config.log.every);
         Self { lines: Lines::new(config), view: Arc::new(Mutex::new(view)), stop: stop.clone(), screen: None }
@@ -79,7 +98,7 @@ impl Dashboard {
         let (messages, received) = channel();
         let mut canvas = terminal::open(messages.clone())?;
         logging::hold();
-        self.stop.tell_second()?;
+        self.stop.report_signals()?;
         let (view, stop) = (Arc::clone(&self.view), self.stop.clone());
         let work = move || {
             show(&mut canvas, &view, &stop, &received);
@@ -90,10 +109,10 @@ impl Dashboard {
         Ok(())
     }
 
-    /// Gives the terminal back, and prints there what was noticed.
+    /// Restores the terminal, and prints the notices there.
     fn close(&mut self) {
         if let Some(Screen { messages, thread }) = self.screen.take() {
-            // A thread that has ended already, or panicked, has said so.
+            // A thread that has ended or panicked needs no message.
             let _ = messages.send(Message::Close);
             let _ = thread.join();
             self.give_back();
@@ -107,10 +126,10 @@ impl Dashboard {
         }
         let mut view = lock(&self.view);
         logging::release().into_iter().for_each(|line| view.notice(line));
-        view.kept().iter().for_each(|line| say_error!("{line}"));
+        view.remaining().iter().for_each(|line| say_error!("{line}"));
     }
 
-    /// Whether the dashboard is there; it is not where the terminal had to be given back.
+    /// Whether the dashboard is on screen; closes it if its thread has ended.
     fn is_open(&mut self) -> bool {
         if self.screen.as_ref().is_some_and(|screen| screen.thread.is_finished()) {
             self.close();
@@ -167,7 +186,7 @@ impl Observer for Dashboard {
     }
 }
 
-/// Draws frames and obeys keys until it is told to end, or the terminal was given back.
+/// Draws frames and handles keys until [`Message::Close`], or until the terminal is gone.
 fn show(canvas: &mut Canvas, view: &Mutex<View>, stop: &Stop, received: &Receiver<Message>) {
     let mut asked = stop.flag().load(Ordering::Relaxed);
     let mut tick = Instant::now();
@@ -203,16 +222,16 @@ fn show(canvas: &mut Canvas, view: &Mutex<View>, stop: &Stop, received: &Receive
         }
         drawn = Some((tick, state.0, state.1));
         let around = Surroundings { stopping: asked, memory: memory::now(), peak: memory::peak() };
-        // The lock goes with the closure, before anything is written: the run never waits for a slow terminal.
+        // The closure drops the lock before anything is written: the run never waits for a slow terminal.
         if !terminal::draw(canvas, move |frame| draw(frame, &view, &around)) {
             return;
         }
     }
 }
 
-/// Ends the process as a second signal does.
+/// Restores the terminal and ends the process with the exit code of a second signal.
 fn leave_at_once(signal: i32, view: &Mutex<View>) {
     terminal::close();
-    lock(view).kept().iter().for_each(|line| say_error!("{line}"));
+    lock(view).remaining().iter().for_each(|line| say_error!("{line}"));
     signal_hook::low_level::exit(128 + signal);
 }

@@ -1,4 +1,4 @@
-//! What a run prints: a line now and then.
+//! Progress of a run as printed lines.
 
 use m3ae_train::{Metrics, Observer, RunConfig, RunFolder, Start, StepReport};
 
@@ -13,13 +13,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// For a run of this recipe.
+    /// The lines for a run of this recipe.
     pub fn new(config: &RunConfig) -> Self {
         Self { every: config.log.every, steps: 0, pace: Pace::default() }
     }
 }
 
-/// `mlm 2.310 (34 % right) | itm 0.690`: each loss, with what was right of it behind.
+/// `mlm 2.310 (34 % right) | itm 0.690`: each loss, followed by its accuracy.
 fn short(metrics: &Metrics, digits: usize) -> String {
     let mut text = String::new();
     for (name, value) in metrics.iter() {
@@ -36,7 +36,7 @@ fn short(metrics: &Metrics, digits: usize) -> String {
             _ => text += &format!(" {name} {value:.digits$}"),
         }
     }
-    // The parenthesis of question answering closes behind the last of its scores.
+    // Question answering has several scores in one pair of parentheses.
     if text.matches('(').count() > text.matches(')').count() { text + ")" } else { text }
 }
 
@@ -55,10 +55,10 @@ impl Observer for Lines {
         );
         start.initial.iter().for_each(|report| say!("{}", report.trim_end()));
         if start.truncated > 0 {
-            say!("{} texts are longer than text.max_length and lose their end", start.truncated);
+            say!("{} texts are longer than text.max_length and are cut off", start.truncated);
         }
         if let Some(step) = start.resumed_at {
-            say!("going on after step {step}");
+            say!("continuing after step {step}");
         }
     }
 

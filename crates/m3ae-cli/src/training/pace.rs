@@ -1,13 +1,13 @@
-//! How long a run still takes.
+//! The remaining time of a run.
 
 use std::time::Duration;
 
 use m3ae_train::StepReport;
 
-/// Measures seconds per step since this process began to train.
+/// Measures seconds per step since this process started to train.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// The first step of this process, and the seconds that were spent until it was done.
+    /// The first step of this process, and the run's seconds when it was done.
     begun: Option<(usize, f64)>,
 }
 
@@ -22,7 +22,7 @@ impl Pace {
     }
 }
 
-/// `2 d 03 h`, `1 h 05 min`, `2 min 05 s`, `9 s`.
+/// A duration such as `2 d 03 h`, `1 h 05 min`, `2 min 05 s`, `9 s`.
 pub fn readable(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

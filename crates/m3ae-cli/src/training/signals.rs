@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first one asks the run to stop, a second one ends the process. SIGPIPE, where nobody reads
-//! the output any more, asks once too.
+//! SIGINT and SIGTERM: the first asks the run to stop and save, a second ends the process. SIGPIPE, when the output
+//! pipe is closed, also asks the run to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +10,18 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::{register, register_conditional_shutdown, register_usize};
 use signal_hook::low_level::unregister;
 
-/// Turns true when the process was asked to stop.
+/// The request to stop that signals and keys make.
 #[derive(Clone)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
-    /// The newest signal that [`Stop::signal`] has not given yet; 0 for none.
+    /// The newest signal that [`Stop::signal`] has not returned yet; 0 for none.
     newest: Arc<AtomicUsize>,
-    /// What is done at a signal now.
+    /// The actions that are registered for signals.
     actions: Arc<Mutex<Vec<SigId>>>,
 }
 
 impl Stop {
-    /// Listens for signals from now on.
+    /// Starts to listen for signals.
     pub fn on_signal() -> Result<Self> {
         let stop = Self { flag: Arc::default(), newest: Arc::default(), actions: Arc::default() };
         stop.exit_at_second().context("cannot listen for signals")?;
@@ -30,29 +30,29 @@ impl Stop {
         Ok(stop)
     }
 
-    /// What the run looks at after each step.
+    /// The flag that the run checks after each step.
     pub fn flag(&self) -> &AtomicBool {
         &self.flag
     }
 
-    /// Whether it was asked to stop.
+    /// Whether the process was asked to stop.
     pub fn is_set(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
     }
 
-    /// The second signal ends the process.
+    /// From now on a second signal ends the process.
     pub fn exit_at_second(&self) -> std::io::Result<()> {
-        // In this order: the first signal finds the flag false, and sets it; the second finds it true, and exits as
-        // shells expect.
+        // In this order: the first signal finds the flag false and sets it; the second finds it true and exits with the
+        // code that shells expect.
         self.replace(|signal| {
             let exit = register_conditional_shutdown(signal, 128 + signal, Arc::clone(&self.flag))?;
             Ok([exit, register(signal, Arc::clone(&self.flag))?])
         })
     }
 
-    /// The second signal is told by [`signal`](Self::signal), to one who has to tidy up before the process ends.
+    /// From now on [`signal`](Self::signal) returns signals, for a caller that must clean up before the process ends.
     #[cfg(unix)]
-    pub fn tell_second(&self) -> std::io::Result<()> {
+    pub fn report_signals(&self) -> std::io::Result<()> {
         self.newest.store(0, Ordering::Relaxed);
         self.replace(|signal| {
             let newest = register_usize(signal, Arc::clone(&self.newest), usize::try_from(signal).unwrap_or_default())?;
@@ -60,7 +60,7 @@ impl Stop {
         })
     }
 
-    /// The signal that came since the last call.
+    /// The signal that arrived since the last call.
     #[cfg(unix)]
     pub fn signal(&self) -> Option<i32> {
         i32::try_from(self.newest.swap(0, Ordering::Relaxed)).ok().filter(|&signal| signal != 0)

@@ -1,4 +1,4 @@
-//! What a run leaves for other eyes as it goes on: TensorBoard event files and `report.html`.
+//! The TensorBoard event files and `report.html` that a run writes while it trains.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use m3ae_report::tensorboard::{EventWriter, wall_time_now};
 use m3ae_report::{ReportError, train_report};
 use m3ae_train::{Metrics, Observer, RunConfig, RunFolder, Start, StepReport};
 
-/// Folder of the event files within the run's.
+/// The folder of the event files in the run's folder.
 const EVENTS: &str = "tensorboard";
 
-/// Passes everything on to `screen`, and writes it down. What cannot be written is logged: it stops no run.
+/// Passes everything on to `screen` and records it. A failure to write is logged and does not stop the run.
 pub struct Telemetry {
     screen: Box<dyn Observer>,
     every: usize,
@@ -19,7 +19,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// For a run of this recipe.
+    /// The telemetry of a run of this recipe.
     pub fn new(config: &RunConfig, screen: Box<dyn Observer>) -> Self {
         Self { screen, every: config.log.every, steps: 0, folder: config.folder(), events: None }
     }
@@ -34,7 +34,7 @@ impl Telemetry {
     }
 }
 
-/// Writes the run's page anew.
+/// Writes `report.html` again.
 pub fn write_report(folder: &std::path::Path) {
     logged(train_report(folder));
 }

@@ -48,7 +48,7 @@ pub fn chart(
     frame.render_widget(widget, area);
 }
 
-/// From the least to the greatest value; something around them where all are equal. `None` where there is none.
+/// The smallest and the largest value, with a margin if they are equal; `None` without values.
 fn bounds(line: &[(f64, f64)], dots: &[(f64, f64)]) -> Option<(f64, f64)> {
     let values = line.iter().chain(dots).map(|point| point.1);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), value| (a.min(value), b.max(value)));
@@ -59,7 +59,7 @@ fn bounds(line: &[(f64, f64)], dots: &[(f64, f64)]) -> Option<(f64, f64)> {
     Some((low - margin, high + margin))
 }
 
-/// A number in at most eight characters or so, four digits of it.
+/// A number with four digits, in about eight characters.
 pub fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

@@ -10,14 +10,14 @@ use super::chart::{chart, short};
 use super::view::{Phase, View};
 use crate::training::pace::readable;
 
-/// Columns from which numbers stand beside the charts.
+/// From this width on the numbers are beside the charts.
 const WIDE: u16 = 100;
-/// Columns of the numbers.
+/// The width of the numbers.
 const NUMBERS: u16 = 46;
-/// Rows from which a chart can be read.
+/// The minimum height of a readable chart.
 const CHART: u16 = 7;
 
-/// What is shown beside the run's own numbers.
+/// What is shown besides the run's own numbers.
 pub struct Surroundings {
     /// The run was asked to stop.
     pub stopping: bool,
@@ -27,7 +27,7 @@ pub struct Surroundings {
     pub peak: Option<u64>,
 }
 
-/// Draws everything that fits: head, progress and keys first, then numbers, charts and notices.
+/// Draws everything that fits: header, progress and keys first, then numbers, charts and notices.
 pub fn draw(frame: &mut Frame<'_>, view: &View, around: &Surroundings) {
     let notices = match frame.area().height {
         0..18 => 0,
@@ -51,7 +51,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, around: &Surroundings) {
         let title = format!(" notices: {} ", view.notices.len() + view.dropped);
         frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), below);
     }
-    let stop = if around.stopping { "q again: leave at once, without saving" } else { "q: stop and save" };
+    let stop = if around.stopping { "q again: quit now, without saving" } else { "q: stop and save" };
     let text = match keys.width {
         0..40 => format!(" {stop}"),
         _ => format!(" {stop}   ← →: other metric"),
@@ -59,17 +59,17 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, around: &Surroundings) {
     frame.render_widget(Paragraph::new(text).dark_gray(), keys);
 }
 
-/// Control characters would move the cursor.
+/// The text without control characters, which would move the cursor.
 fn one_line(text: &str) -> String {
     text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, around: &Surroundings) {
     let (phase, colour) = match view.phase(around.stopping) {
-        Phase::Beginning => ("begins", Color::Cyan),
+        Phase::Beginning => ("starting", Color::Cyan),
         Phase::Training => ("training", Color::Green),
-        Phase::Finishing => ("last step done: validates, saves", Color::Green),
-        Phase::Stopping => ("stopping: finishes the step, saves", Color::Yellow),
+        Phase::Finishing => ("last step done: validating, saving", Color::Green),
+        Phase::Stopping => ("stopping: finishing the step, saving", Color::Yellow),
     };
     let columns = [Constraint::Fill(1), Constraint::Length(phase.len() as u16 + 1)];
     let [left, right] = Layout::horizontal(columns).spacing(1).areas(area);
@@ -78,7 +78,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View, around: &Surroundin
     frame.render_widget(Line::from(phase).style(Style::new().fg(colour).bold()), right);
 }
 
-/// `step 312/600  epoch 2  ██████░░░░░  52 %  2 min 14 s spent, 1 min 50 s left`, without what does not fit.
+/// `step 312/600  epoch 2  ██████░░░░░  52 %  2 min 14 s spent, 1 min 50 s left`; what does not fit is left out.
 fn draw_progress(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let step = view.last.as_ref().map_or(0, |last| last.step);
     let share = (step as f64 / view.steps.max(1) as f64).clamp(0.0, 1.0);
@@ -151,7 +151,7 @@ fn block(frame: &mut Frame<'_>, area: Rect) -> Rect {
     inside
 }
 
-/// The chosen metric and, where there is room, a row of small charts.
+/// The chosen metric and, if there is room, a row of small charts.
 fn draw_charts(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let small = if area.height >= 3 * CHART && area.width >= 60 { area.height / 3 } else { 0 };
     let [main, row] = Layout::vertical([Constraint::Fill(1), Constraint::Length(small)]).areas(area);
@@ -182,7 +182,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, view: &View) {
         metrics.and_then(|metrics| metrics.get(name)).map_or_else(|| "-".to_owned(), short)
     };
     let right = |text: String| Line::from(text).right_aligned();
-    // Where not all fit, the chosen one does.
+    // If not all rows fit, scroll to the chosen one.
     let skip = (view.chosen + 2).saturating_sub(usize::from(area.height));
     let rows = view.history.metrics.iter().enumerate().skip(skip).map(|(number, metric)| {
         let name = &metric.name;
@@ -212,7 +212,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, view: &View) {
     frame.render_widget(Table::new(rows, columns).header(head.dark_gray()), area);
 }
 
-/// Names and values of what is no metric.
+/// Names and values of everything that is not a metric.
 fn facts(view: &View, around: &Surroundings) -> Vec<(&'static str, String)> {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
     let mebibytes = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
@@ -222,7 +222,7 @@ fn facts(view: &View, around: &Surroundings) -> Vec<(&'static str, String)> {
         ("gradient norm", number(last.map(|last| last.gradient_norm))),
         ("samples/s", last.map_or_else(|| "-".to_owned(), |last| format!("{:.1}", last.samples_per_second))),
         ("memory", mebibytes(around.memory)),
-        ("at the peak", mebibytes(around.peak)),
+        ("peak memory", mebibytes(around.peak)),
         ("best so far", view.best.as_ref().map_or_else(|| "-".to_owned(), |best| format!("step {}", best.0))),
     ]
 }

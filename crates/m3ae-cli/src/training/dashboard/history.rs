@@ -1,4 +1,4 @@
-//! The values that the charts draw.
+//! The values of the charts.
 
 use std::fs;
 use std::path::Path;
@@ -6,19 +6,19 @@ use std::path::Path;
 use m3ae_train::{Metrics, StepReport};
 use serde::Deserialize;
 
-/// More points than any terminal has columns; beyond, every other one is dropped.
+/// The most points of a series, more than any terminal has columns; beyond that every second one is dropped.
 const MOST: usize = 4096;
 
 /// Values over steps.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
     points: Vec<(f64, f64)>,
-    /// The value of what is still being averaged.
+    /// The average so far of the current window.
     latest: Option<(f64, f64)>,
 }
 
 impl Series {
-    /// A value that stays. What is not finite cannot be drawn, and is left out.
+    /// Adds a value; one that is not finite cannot be drawn and is left out.
     pub fn push(&mut self, step: usize, value: f64) {
         self.latest = None;
         if !value.is_finite() {
@@ -34,7 +34,7 @@ impl Series {
         self.points.push((step as f64, value));
     }
 
-    /// A value that the next one replaces.
+    /// Sets a value that the next one replaces.
     pub fn preview(&mut self, step: usize, value: f64) {
         self.latest = value.is_finite().then_some((step as f64, value));
     }
@@ -53,7 +53,7 @@ pub struct MetricHistory {
     pub validation: Series,
 }
 
-/// All that is drawn as lines.
+/// Everything that is drawn as a line.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// In the order in which the run measures them.
@@ -63,7 +63,7 @@ pub struct History {
     pub samples_per_second: Series,
 }
 
-/// What is read of a line of `metrics.jsonl`.
+/// A line of `metrics.jsonl`, as far as it is needed here.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
@@ -102,7 +102,7 @@ impl History {
         history
     }
 
-    /// Adds a step; means over a window of steps stay when the window `closes`.
+    /// Adds a step; the mean over a window is final when the window `closes`.
     pub fn step(&mut self, report: &StepReport, closes: bool) {
         let add = |series: &mut Series, value| match closes {
             true => series.push(report.step, value),

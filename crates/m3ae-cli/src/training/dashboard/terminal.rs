@@ -1,4 +1,4 @@
-//! The terminal while the dashboard has it: raw, on its other screen, and given back on every way out.
+//! The terminal while the dashboard has it: in raw mode, on the alternate screen, and restored on every exit path.
 
 use std::cell::Cell;
 use std::io::{self, Stdout, Write, stdin, stdout};
@@ -14,18 +14,18 @@ use ratatui::termion::raw::{IntoRawMode, RawTerminal};
 use ratatui::termion::{clear, cursor, screen, style};
 use ratatui::{Frame, Terminal};
 
-/// What the drawing thread is told.
+/// A message to the drawing thread.
 pub enum Message {
     Key(Key),
     Close,
 }
 
-/// Where frames are drawn.
+/// The terminal that frames are drawn on.
 pub type Canvas = Terminal<TermionBackend<Stdout>>;
 
-/// There while the dashboard has the terminal, locked while a frame is drawn. Dropping it ends raw mode.
+/// `Some` while the dashboard has the terminal; locked while a frame is drawn. Dropping the value ends raw mode.
 static RAW: Mutex<Option<RawTerminal<Stdout>>> = Mutex::new(None);
-/// Who is told of keys.
+/// The receiver of keys.
 static LISTENER: Mutex<Option<Sender<Message>>> = Mutex::new(None);
 
 thread_local! {
@@ -37,10 +37,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the terminal, and sends keys to `listener`.
+/// Takes over the terminal, and sends keys to `listener`.
 pub fn open(listener: Sender<Message>) -> io::Result<Canvas> {
     static HOOK: Once = Once::new();
-    // The message of a panic must be seen.
+    // Leave the alternate screen before a panic prints its message.
     HOOK.call_once(|| {
         let earlier = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
@@ -57,7 +57,7 @@ pub fn open(listener: Sender<Message>) -> io::Result<Canvas> {
     read_keys().and_then(|()| Terminal::new(TermionBackend::new(stdout()))).inspect_err(|_| close())
 }
 
-/// Reads keys for the rest of the process: reading cannot be interrupted.
+/// Starts a thread that reads keys until the process ends: reading cannot be interrupted.
 fn read_keys() -> io::Result<()> {
     static READS: Mutex<bool> = Mutex::new(false);
     let mut reads = lock(&READS);
@@ -65,7 +65,7 @@ fn read_keys() -> io::Result<()> {
         let read = || {
             for key in stdin().keys().map_while(Result::ok) {
                 if let Some(listener) = &*lock(&LISTENER) {
-                    // A listener that is gone misses nothing.
+                    // The listener may be gone.
                     let _ = listener.send(Message::Key(key));
                 }
             }
@@ -76,7 +76,7 @@ fn read_keys() -> io::Result<()> {
     Ok(())
 }
 
-/// Draws a frame. False when the terminal was given back, or is gone.
+/// Draws a frame. False if the dashboard no longer has the terminal, or the terminal is gone.
 pub fn draw(canvas: &mut Canvas, frame: impl FnOnce(&mut Frame<'_>)) -> bool {
     let raw = lock(&RAW);
     if raw.is_none() {
@@ -88,7 +88,7 @@ pub fn draw(canvas: &mut Canvas, frame: impl FnOnce(&mut Frame<'_>)) -> bool {
     drawn
 }
 
-/// Gives the terminal back as it was, if the dashboard has it. Any thread may call this, at any time.
+/// Restores the terminal if the dashboard has it. Any thread may call this at any time.
 pub fn close() {
     if DRAWS.get() {
         // A panic while drawing: the lock is this thread's. Raw mode ends when the dashboard finds its thread dead.
@@ -103,6 +103,6 @@ pub fn close() {
 
 fn leave() {
     let mut out = stdout();
-    // A terminal that is gone needs nothing.
+    // Nothing to restore if the terminal is gone.
     let _ = write!(out, "{}{}{}", style::Reset, screen::ToMainScreen, cursor::Show).and_then(|()| out.flush());
 }

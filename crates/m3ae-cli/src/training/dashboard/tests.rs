@@ -101,7 +101,7 @@ fn a_usual_terminal_shows_one_chart_and_all_numbers() {
             "412 MiB",
         ],
     );
-    assert_shows(&frame, &["stopping: finishes the step, saves", "q again: leave at once"]);
+    assert_shows(&frame, &["stopping: finishing the step, saving", "q again: quit now"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_smallest_terminal_shows_step_and_chosen_metric() {
 #[test]
 fn the_beginning_and_the_end_are_named() {
     let none = frame(&View::new("a", "runs/a".into(), 1), 80, 24, false);
-    assert_shows(&none, &["begins", "step 0/0", "no values yet", "metric"]);
+    assert_shows(&none, &["starting", "step 0/0", "no values yet", "metric"]);
     let done = frame(&view(600), 80, 24, false);
     assert_shows(&done, &["last step done", "step 600/600", "100 %", "0 s left"]);
 }

@@ -1,4 +1,4 @@
-//! What the dashboard shows, apart from how.
+//! The state that the dashboard shows.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use m3ae_train::{Metrics, StepReport};
 use super::history::History;
 use crate::training::pace::Pace;
 
-/// Notices that are kept. All are in the run's log.txt.
+/// The number of notices kept; log.txt in the run's folder has all of them.
 const NOTICES: usize = 200;
 
-/// The state of a run, as far as it is shown.
+/// The state of a run.
 pub struct View {
     pub name: String,
     pub folder: String,
@@ -24,28 +24,28 @@ pub struct View {
     /// Step and validation of the best weights that this process has seen.
     pub best: Option<(usize, Metrics)>,
     pub notices: VecDeque<String>,
-    /// Notices that are no longer kept.
+    /// The number of notices no longer kept.
     pub dropped: usize,
     pub left: Option<Duration>,
     pub began: Instant,
-    /// Counts changes.
+    /// Increases with every change.
     pub version: u64,
     every: usize,
     pace: Pace,
 }
 
-/// What a run does, as far as one can tell from what it reported.
+/// The phase of a run, as far as its reports tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Beginning,
     Training,
-    /// All steps are done: what remains is validation, test and saving.
+    /// All steps are done; validation, test and saving remain.
     Finishing,
     Stopping,
 }
 
 impl View {
-    /// Of a run that has not begun. Lines of metrics are written `every` so many steps.
+    /// The state before the start. Metrics are averaged over `every` steps.
     pub fn new(name: &str, folder: String, every: usize) -> Self {
         Self {
             name: name.to_owned(),
@@ -85,7 +85,7 @@ impl View {
         self.version += 1;
     }
 
-    /// Something to be read.
+    /// A notice for the user.
     pub fn notice(&mut self, text: String) {
         if self.notices.len() == NOTICES {
             self.notices.pop_front();
@@ -95,14 +95,14 @@ impl View {
         self.version += 1;
     }
 
-    /// Charts the next metric, or the one before.
+    /// Chooses the next metric for the chart, or the previous one.
     pub fn choose(&mut self, forward: bool) {
         let count = self.history.metrics.len().max(1);
         self.chosen = (self.chosen + if forward { 1 } else { count - 1 }) % count;
         self.version += 1;
     }
 
-    /// What the run does.
+    /// The current phase.
     pub fn phase(&self, stopping: bool) -> Phase {
         match &self.last {
             Some(last) if last.step >= self.steps => Phase::Finishing,
@@ -112,8 +112,8 @@ impl View {
         }
     }
 
-    /// What stays on the terminal when the dashboard is gone.
-    pub fn kept(&self) -> Vec<String> {
+    /// The notices to print when the dashboard closes.
+    pub fn remaining(&self) -> Vec<String> {
         let dropped = (self.dropped > 0).then(|| format!("{} earlier notices: see log.txt", self.dropped));
         dropped.into_iter().chain(self.notices.iter().cloned()).collect()
     }
@@ -127,7 +127,7 @@ mod tests {
     fn notices_beyond_those_kept_are_counted() {
         let mut view = View::new("a", "runs/a".into(), 1);
         (0..NOTICES + 3).for_each(|number| view.notice(format!("notice {number}")));
-        let kept = view.kept();
+        let kept = view.remaining();
         assert_eq!(kept.len(), NOTICES + 1);
         assert_eq!((kept[0].as_str(), kept[1].as_str()), ("3 earlier notices: see log.txt", "notice 3"));
     }
