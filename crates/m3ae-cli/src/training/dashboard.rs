@@ -13,7 +13,7 @@
 //! - At 80 by 24 it shows two of the six metrics and no step count, and does not scroll; at 20 by 5 it shows no value.
 //! - It has no place for notices, such as a checkpoint that could not be saved, and log lines overwrite its frame.
 //! - It draws on terminals that cannot show it (`TERM=dumb`).
-//! - It adds 34 crates (@BUILD@) and turns on the features `flex` and `dataset` of
+//! - It adds 34 crates (about 38 s of one core to build) and turns on the features `flex` and `dataset` of
 //!   `burn-core`, also in a build for GPUs alone.
 //!
 //! Its metric types read from the device once per metric and batch, and their state cannot be stored in a checkpoint.
