@@ -150,7 +150,7 @@ fn every_set_that_is_here_is_tuned_and_scored_and_done_once() {
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_trained() {
+fn mistakes_are_reported_before_anything_is_trained() {
     let folder = workplace();
     let run = |args: &[&str]| {
         let output = m3ae(folder.path(), &[&["benchmark", "--checkpoint", "runs/first"], args].concat());
@@ -158,7 +158,7 @@ fn mistakes_are_told_before_anything_is_trained() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let error = run(&["--sets", "slake"]);
-    assert!(error.contains("slake: neither data/arrows/vqa_slack_train.arrow"), "{error}");
+    assert!(error.contains("slake: found neither data/arrows/vqa_slack_train.arrow"), "{error}");
     assert!(error.contains("med-vqa.com"), "{error}");
     assert!(run(&["--sets", "slak"]).contains("similar value exists: 'slake'"));
     assert!(run(&["--set", "train.epoch=1"]).contains("did you mean `epochs`?"));

@@ -155,7 +155,7 @@ fn features_for_numpy_are_a_header_and_the_same_numbers() {
     let names: Value = serde_json::from_str(&fs::read_to_string(file("all.rows.json")).unwrap()).unwrap();
     assert_eq!((names["texts"][1].as_str(), names["images"][0].as_str()), (Some("chest x-ray"), Some(first.as_str())));
     let error = fails(pretrained(), &[&["embed"], &MODEL[..], &rows, &["--out", &file("all.csv")]].concat());
-    assert!(error.contains("ends in .safetensors, or in .npy"), "{error}");
+    assert!(error.contains("must end in .safetensors, or in .npy"), "{error}");
 }
 
 #[test]
