@@ -49,7 +49,7 @@ pub fn compare_report(a: Side<'_>, b: Side<'_>, found: &[Comparison], seed: u64)
         );
         groups(section, &by_type);
     }
-    for (title, right) in [("Answered correctly by A only", 0), ("Answered rightly by B only", 1)] {
+    for (title, right) in [("Answered correctly by A only", 0), ("Answered correctly by B only", 1)] {
         let is_so =
             |(a, b): &&(&Prediction, &Prediction)| if right == 0 { a.hit() && !b.hit() } else { b.hit() && !a.hit() };
         let chosen: Vec<_> = pairs.iter().filter(is_so).copied().collect();

@@ -42,7 +42,7 @@ pub enum CheckpointError {
     },
     /// There are checkpoints, and all of them are damaged. To start anew silently would hide that something destroys
     /// them.
-    #[error("none of the checkpoints in {folder} is whole: restore one, or remove the run and start anew")]
+    #[error("every checkpoint in {folder} is damaged: restore one, or remove the run and start over")]
     NoneWhole {
         /// The run's folder.
         folder: PathBuf,

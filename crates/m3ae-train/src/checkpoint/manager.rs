@@ -133,7 +133,7 @@ pub(crate) fn newest_checkpoint(
                 return Ok(Some(checkpoint));
             }
             Err(problem) => {
-                notice(&format!("{} is damaged and passed over: {problem}", path.display()));
+                notice(&format!("{} is damaged and skipped: {problem}", path.display()));
                 damaged.push(path);
             }
         }

@@ -22,7 +22,7 @@ pub(crate) static PRETRAINING: TaskSpec = TaskSpec {
     name: crate::recipe::PRETRAINING,
     metrics: &[
         ("mlm_loss", "masked language modelling, loss"),
-        ("mlm_accuracy", "masked tokens right"),
+        ("mlm_accuracy", "masked tokens predicted correctly"),
         ("mim_loss", "masked image modelling, loss"),
         ("itm_loss", "image-text matching, loss"),
         ("itm_accuracy", "pairs classified correctly"),

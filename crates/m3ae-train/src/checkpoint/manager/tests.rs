@@ -101,7 +101,7 @@ fn damaged_checkpoints_are_renamed_and_do_not_count_as_kept() {
     let mut notices = Vec::new();
     let found = newest_checkpoint(checkpoints.run(), &mut |notice| notices.push(notice.to_owned())).unwrap().unwrap();
     assert_eq!(found.path, checkpoints.path("step-000002"));
-    assert!(notices.len() == 2 && notices[0].contains("step-000009 is damaged and passed over: recipe.toml is not"));
+    assert!(notices.len() == 2 && notices[0].contains("step-000009 is damaged and skipped: recipe.toml is not"));
     let mut manager = checkpoints.manager(1);
     manager.save(checkpoints.snapshot(3, 1, 1.0)).unwrap();
     assert_eq!(checkpoints.names(), ["damaged-step-000008", "damaged-step-000009", "step-000003"]);
