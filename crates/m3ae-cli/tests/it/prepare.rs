@@ -46,7 +46,7 @@ fn what_is_missing_is_said_and_can_be_counted_without_images() {
     assert!(
         fails(root.path(), &["prepare", "all"]).contains("no data set is in its default folder (data/pretrain_data")
     );
-    assert!(fails(root.path(), &["prepare", "vqa"]).contains("no data set \"vqa\": choose of roco"));
+    assert!(fails(root.path(), &["prepare", "vqa"]).contains("no data set \"vqa\": choose one of roco"));
     vqa_rad(root.path());
     // The set that is there is prepared, whatever becomes of the others.
     let output = m3ae(root.path(), &["prepare", "slake", "vqa-rad", "melinda"]);
@@ -59,6 +59,6 @@ fn what_is_missing_is_said_and_can_be_counted_without_images() {
     let err = fails(root.path(), &["prepare", "vqa-rad", "--out", "other"]);
     assert!(err.contains("none of its 1 images is there") && err.contains("--dry-run"), "{err}");
     let counted = succeeds(root.path(), &["prepare", "vqa-rad", "--out", "other", "--dry-run"]);
-    assert!(counted.contains("1 left out: no such image") && counted.contains("nothing written"), "{counted}");
+    assert!(counted.contains("1 left out: no such image") && counted.contains("nothing was written"), "{counted}");
     assert!(!root.path().join("other").exists());
 }

@@ -170,7 +170,7 @@ fn unreadable_samples_are_listed_and_stop_the_run_above_the_share() {
     assert!(fs::read_to_string(run.join("skipped.txt")).unwrap().contains("phantom-train-"));
 
     let printed = pretrain(folder.path(), &["--overwrite", "--set", "data.max_skipped_share=0.2"]);
-    assert!(printed.contains("2 samples left out"), "{printed}");
+    assert!(printed.contains("2 samples were skipped"), "{printed}");
     let skipped = fs::read_to_string(run.join("skipped.txt")).unwrap();
     assert_eq!(skipped.lines().count(), 2, "{skipped}");
 }
