@@ -49,7 +49,7 @@ pub struct Setup {
 /// Where a run starts.
 enum Origin {
     /// At its first step, from the weights of `[init]`.
-    Beginning(InitialWeights),
+    Beginning(Box<InitialWeights>),
     /// At a checkpoint of its own, with this configuration and this tokenizer.
     Checkpoint { model: Box<M3aeConfig>, tokenizer: PathBuf },
 }
@@ -62,7 +62,7 @@ impl Setup {
     /// A missing or damaged file, a synthetic set of another configuration, sizes that no model can have or that
     /// contradict the weights of `[init]`, or fewer samples than one batch.
     pub fn open(config: &RunConfig) -> Result<Self, TrainError> {
-        Self::assemble(config, Origin::Beginning(InitialWeights::open(&config.init)?))
+        Self::assemble(config, Origin::Beginning(Box::new(InitialWeights::open(&config.init)?)))
     }
 
     /// As [`open`](Self::open), for a run that goes on from `checkpoint`: the model's configuration is the checkpoint's
@@ -94,7 +94,7 @@ impl Setup {
         let loaders = Loaders::new(config, &tokenizer, vision.image_size(), &source)?;
         let (steps, validate_every) = steps(config, loaders.train.batches())?;
         let initial = match origin {
-            Origin::Beginning(weights) => weights,
+            Origin::Beginning(weights) => *weights,
             Origin::Checkpoint { .. } => InitialWeights::none(),
         };
         let digest = source.digest();

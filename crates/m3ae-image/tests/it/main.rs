@@ -1,6 +1,6 @@
 //! Images of the reference, and images that are hostile.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod golden;
 #[path = "../../../../tests/golden/locate.rs"]

@@ -1,6 +1,6 @@
 //! Preparation: what it promises, the sets' layouts, real data, interruptions, memory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod corpus;
 mod golden;
