@@ -14,8 +14,7 @@
 //! texts once for MIM and ITM, MIM leaves the fusion at `mim_layer`, the last fusion layer computes only what MLM and
 //! ITM read of it, only the unmatched pairs of ITM encode another image, and only masked tokens meet the vocabulary.
 //!
-//! One difference is visible, under dropout only: MIM and ITM see the same dropout mask in the text encoder, MLM and
-//! ITM the same one in none of the vision encoder, which has no dropout.
+//! They differ under dropout only: here, MIM and ITM share one dropout mask in the text encoder.
 
 mod batch;
 mod batcher;

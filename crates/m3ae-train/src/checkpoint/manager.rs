@@ -111,9 +111,9 @@ impl CheckpointManager {
     }
 }
 
-/// The newest checkpoint of the run in the folder `run` that is whole; `None` if there are no checkpoints. Clears what
-/// a killed process left half-written. Newer checkpoints that are damaged are renamed, so that they do not count any
-/// more, and `notice` is told.
+/// The newest checkpoint of the run in the folder `run` that is whole; `None` if there are no checkpoints. Removes what
+/// killed processes left half-written. Newer checkpoints that are damaged are reported to `notice` and renamed, so that
+/// they no longer count.
 ///
 /// The caller holds the run's lock: the leftover of a process that still writes is no leftover.
 ///
@@ -154,8 +154,7 @@ fn set_aside(path: &Path) -> Result<(), CheckpointError> {
     Ok(fs::rename(path, &aside).map_err(FilesError::io("rename", path))?)
 }
 
-/// Removes the checkpoints that are older than the newest `keep` ones, of which that of `step` is the last; then the
-/// best weights that no checkpoint names any more.
+/// Removes all but the newest `keep` checkpoints up to that of `step`, then the best weights that none of these names.
 fn remove_old(folder: &Path, step: usize, keep: usize) -> Result<(), CheckpointError> {
     let mut checkpoints = list(folder, STEP);
     checkpoints.retain(|(other, _)| *other <= step);

@@ -23,7 +23,7 @@ pub struct Group {
 }
 
 /// Pieces of names that exempt a parameter from weight decay. The match is by substring, so CLIP's `ln_1.weight` and
-/// `vqa_head.1.weight` *are* decayed while `decoder_norm.weight` is not: the reference's behaviour, kept.
+/// `vqa_head.1.weight` *are* decayed while `decoder_norm.weight` is not: as in the reference.
 const NO_DECAY: [&str; 5] = ["bias", "LayerNorm.weight", "norm.weight", "norm1.weight", "norm2.weight"];
 
 impl Group {

@@ -21,7 +21,7 @@ pub(super) type Finish = Box<dyn FnOnce() -> Tensor<1>>;
 
 /// Sums flat tensors over the devices of a run.
 pub(super) trait Reducer: Debug + Send + Sync {
-    /// Starts a sum of which device `number` brings `part`. Every device calls this, from its own thread, for its parts
+    /// Starts a sum to which device `number` adds `part`. Every device calls this, from its own thread, for its parts
     /// in the same order; the part's memory belongs to the sum from then on.
     fn start(&self, number: usize, part: Tensor<1>) -> Finish;
 }

@@ -121,8 +121,8 @@ impl RunFolder {
         Ok(Self { path, metrics, metrics_bytes, _lock: lock })
     }
 
-    /// The run's newest checkpoint that is whole; `None` if it has no checkpoints. `notice` is told of newer ones that
-    /// are damaged; they are renamed, so that they do not count any more.
+    /// The run's newest checkpoint that is whole; `None` if it has no checkpoints. Newer ones that are
+    /// damaged are reported to `notice` and renamed, so that they no longer count.
     ///
     /// # Errors
     /// All of the run's checkpoints are damaged (then none is renamed), or a leftover cannot be removed.

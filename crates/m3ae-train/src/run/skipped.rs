@@ -1,4 +1,4 @@
-//! What of the data could not be used.
+//! Samples that could not be used.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use m3ae_data::Skipped;
 use super::folder::{RunFolder, SKIPPED};
 use crate::error::TrainError;
 
-/// Counts what could not be used, and says when it is too much.
+/// Counts the samples that could not be used, and fails when there are too many.
 #[derive(Debug, Default)]
 pub(crate) struct SkipBudget {
     allowed: f64,
-    /// In the order of their being met, each once.
+    /// Each once, in the order in which they were read.
     skipped: Vec<String>,
     known: BTreeSet<String>,
     total: usize,
 }
 
 impl SkipBudget {
-    /// A budget for `total` samples, of which this share may be missing; `skipped` are known already.
+    /// A budget for `total` samples, of which the share `allowed` may be missing; `skipped` are counted already.
     pub(crate) fn new(allowed: f64, total: usize, skipped: Vec<String>) -> Self {
         Self { allowed, total, known: skipped.iter().cloned().collect(), skipped }
     }
@@ -50,7 +50,7 @@ impl SkipBudget {
         }
     }
 
-    /// What was left out so far.
+    /// The samples left out so far.
     pub(crate) fn skipped(&self) -> &[String] {
         &self.skipped
     }

@@ -30,7 +30,7 @@ fn config(mim_layer: Option<usize>) -> M3aeConfig {
     )
 }
 
-/// Three pairs, of which one is matched; texts of different lengths.
+/// Three pairs, one of them matched; texts of different lengths.
 fn batch(device: &Device) -> PretrainBatch {
     let patches = PatchMaskBatch::draw(
         16,
@@ -81,7 +81,7 @@ fn shared_encodings_equal_three_separate_passes() {
 }
 
 #[test]
-fn so_they_do_where_false_images_are_of_the_batch() {
+fn shared_encodings_equal_three_passes_where_false_images_are_of_the_batch() {
     compare(Some(1), |batch| {
         let device = batch.image.device();
         let itm = batch.itm.as_mut().unwrap();
@@ -110,7 +110,7 @@ fn compare(mim_layer: Option<usize>, change: impl Fn(&mut PretrainBatch)) {
     assert!(close(shared_norms.total, separate_norms.total));
     assert_eq!(shared_norms.by_parameter.len(), separate_norms.by_parameter.len());
     for (name, norm) in &shared_norms.by_parameter {
-        // Key biases have gradients that are zero but for rounding.
+        // Key biases have gradients that are zero except for rounding.
         let rounding = 1e-6 * shared_norms.total;
         let other = separate_norms.by_parameter[name];
         assert!(close(*norm, other) || (norm - other).abs() < rounding, "{name}: {norm} {other}");
