@@ -138,8 +138,11 @@ impl MimHead {
         let removed = patches + 1 - visible;
         let class = x.clone().narrow(1, 0, 1);
         let kept = x.narrow(1, 1, visible - 1);
-        let masks = self.mask_token.val().expand([batch, removed, width]);
-        let all = take_rows(Tensor::cat(vec![kept, masks], 1), ids_restore); // [B, N, d], in image order
+        let shuffled = match removed {
+            0 => kept,
+            _ => Tensor::cat(vec![kept, self.mask_token.val().expand([batch, removed, width])], 1),
+        };
+        let all = take_rows(shuffled, ids_restore); // [B, N, d], in image order
         let x = Tensor::cat(vec![class, all], 1) + self.decoder_pos_embed.val();
         let x = self.decoder_norm.forward(self.decoder.forward(x, precision));
         linear(x.narrow(1, 1, patches), &self.decoder_pred, precision)
@@ -196,5 +199,15 @@ mod tests {
         let patch = &table[16..24];
         let expected = [1_f32.sin(), 0.01_f32.sin(), 1_f32.cos(), 0.01_f32.cos(), 0.0, 0.0, 1.0, 1.0];
         assert!(patch.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{patch:?}");
+    }
+
+    #[test]
+    fn an_image_of_which_no_patch_is_removed_is_decoded_too() {
+        let device = Device::default();
+        let head = MimConfig::new().with_width(16).with_layers(1).with_heads(2);
+        let head = head.init(6, 2, 2, &Init::normal(0.02), &device);
+        let restore = Tensor::<2, Int>::from_data([[3, 1, 0, 2]], &device);
+        let patches = head.forward(Tensor::ones([1, 5, 6], &device), restore, Precision::F32);
+        assert_eq!(patches.dims(), [1, 4, 12]);
     }
 }
