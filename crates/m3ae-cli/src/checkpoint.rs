@@ -36,8 +36,8 @@ pub struct ConvertArgs {
     /// The model folder to create; must not exist yet
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// tokenizer.json, or a folder with it or with the vocabulary files of RoBERTa or BERT [default: tokenizer.json beside
-    /// the weights, if there is one]
+    /// tokenizer.json, or a folder with it or with the vocabulary files of RoBERTa or BERT
+    /// [default: tokenizer.json beside the weights, if there is one]
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
     /// The answers of the question-answering head, in the order of its classes: a JSON list, or the prepared .arrow

@@ -52,7 +52,8 @@ pub struct EvalArgs {
     raw: Option<PathBuf>,
     /// Folder of the results. Results of the same model, data and settings are replaced; any others only with
     /// --overwrite
-    /// [default: runs/eval/BENCHMARK-MODEL, with -SPLIT added for other splits than test; runs/eval/A-against-B with --compare]
+    /// [default: runs/eval/BENCHMARK-MODEL, with -SPLIT added for splits other than test; with --compare,
+    /// runs/eval/A-against-B]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Replace any results in the folder

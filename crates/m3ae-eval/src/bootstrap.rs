@@ -172,9 +172,10 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::{image_of, pseudo};
-    use proptest::prelude::*;
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|i| image_of(i).to_string()).collect()

@@ -75,9 +75,10 @@ pub fn calibration(items: &[(f64, f64)], bins: usize) -> Result<Calibration, Eva
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::pseudo;
-    use proptest::prelude::*;
 
     #[test]
     fn two_bins_by_hand() {

@@ -121,9 +121,10 @@ fn share(part: usize, whole: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::{image_of, pseudo};
-    use proptest::prelude::*;
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|i| format!("class {i}")).collect()

@@ -169,10 +169,11 @@ pub fn exact_mcnemar(only_a: usize, only_b: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::pseudo;
     use crate::vqa::tests::predictions;
-    use proptest::prelude::*;
 
     const QUICK: Bootstrap = Bootstrap { resamples: 2_000, level: 0.95, seed: 0 };
 

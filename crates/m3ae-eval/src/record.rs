@@ -199,10 +199,11 @@ pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, EvalError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::report::tests::evaluation;
     use crate::vqa::tests::predictions;
-    use serde_json::Value;
 
     #[test]
     fn an_evaluation_comes_back_as_it_was() {

@@ -142,9 +142,10 @@ fn median(values: &mut [usize]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::pseudo;
-    use proptest::prelude::*;
 
     const QUICK: Bootstrap = Bootstrap { resamples: 400, level: 0.95, seed: 0 };
 

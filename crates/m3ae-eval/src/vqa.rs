@@ -154,9 +154,10 @@ pub(crate) fn check(predictions: &[Prediction]) -> Result<(), EvalError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_data::{image_of, pseudo};
-    use proptest::prelude::*;
 
     /// `count` predictions, about 77 in 100 right. Probabilities are binary fractions, which JSON keeps to the last
     /// bit.

@@ -46,8 +46,8 @@
 //!
 //! # Which Burn feature to choose
 //!
-//! This crate turns on no backend by itself. Turn on its feature `flex` for the CPU. For a GPU, turn on `wgpu`, `vulkan` or
-//! `cuda` of your own dependency `burn = "=0.22.1"`. `Device::default()` is then a device of that backend.
+//! This crate turns on no backend by itself. Turn on its feature `flex` for the CPU. For a GPU, turn on `wgpu`,
+//! `vulkan` or `cuda` of your own dependency `burn = "=0.22.1"`. `Device::default()` is then a device of that backend.
 //!
 //! # Details
 //!

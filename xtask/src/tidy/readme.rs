@@ -52,7 +52,7 @@ fn readme(name: &str, source: &str) -> String {
         }
         text += "\n";
     }
-    text + "\nThe API is in the crate's documentation: `cargo doc --no-deps --open`. This page is made from it by `cargo xtask tidy --fix`.\n"
+    text + "\n`cargo doc --no-deps --open` has the API. `cargo xtask tidy --fix` makes this page from the source.\n"
 }
 
 /// Links to items (`` [`Page`] ``, `` [text](Page::html) ``) only rustdoc resolves: the text alone stays.
@@ -107,7 +107,7 @@ mod tests {
                       //! # drawn\n//! ```\n\nmod a;\n//! not this\n";
         let text = readme("x", source);
         let expected = "# x\n\nWhat it is for: `Page`, a page, [Burn](https://burn.dev), [B, L].\n\n```rust\nlet x = [1];\n```\n\
-                        ## Limits\n```text\n# drawn\n```\n\nThe API";
+                        ## Limits\n```text\n# drawn\n```\n\n`cargo doc";
         assert!(text.starts_with(expected), "{text}");
     }
 

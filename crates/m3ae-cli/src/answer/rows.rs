@@ -82,8 +82,9 @@ fn csv(path: &Path, text: &str, folder: &Path) -> Result<Vec<Row>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
+
+    use super::*;
 
     fn rows(text: &str) -> Result<Vec<Row>> {
         let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,6 @@ use super::{BenchmarkArgs, Inputs, changes_of};
 use crate::backend::Backend;
 use crate::environment;
 use crate::eval;
-
 use crate::output::say;
 use crate::progress::Bar;
 use crate::training::{FinetuneTask, Stop, perform};

@@ -1,7 +1,8 @@
 //! NumPy's file format, version 1.0: one matrix of float32.
 //!
 //! ```text
-//! 93 "NUMPY" 01 00 ┃ length of the header, u16 ┃ {'descr': '<f4', 'fortran_order': False, 'shape': (3, 768), } … \n ┃ rows
+//! 93 "NUMPY" 01 00 ┃ length of the header, u16
+//! {'descr': '<f4', 'fortran_order': False, 'shape': (3, 768), } … \n ┃ rows
 //! ```
 //!
 //! Spaces fill the header, so that the rows begin at a multiple of 64 bytes. All numbers are little-endian.

@@ -2,14 +2,14 @@
 //!
 //! # Why this is not `burn-train`'s terminal renderer
 //!
-//! `burn-train` 0.22.1 has a renderer that takes the metrics of steps without its `Learner`. Tried with six metrics over 600
-//! steps, in terminals of 80 by 24 and 20 by 5, it does not serve:
+//! `burn-train` 0.22.1 has a renderer that takes the metrics of steps without its `Learner`. Tried with six metrics
+//! over 600 steps, in terminals of 80 by 24 and 20 by 5, it does not serve:
 //!
-//! - It ignores Ctrl-C, which in raw mode is a key like any other. `q` opens a menu, whose "kill" panics in the training
-//!   thread. SIGTERM leaves the terminal in raw mode on the alternate screen. Here the first Ctrl-C, `q`, SIGINT or SIGTERM
-//!   stops the run and saves it, a second one quits, and the terminal is always restored.
-//! - Its x axis counts reports, not steps: every validation shifts the curve, and a resumed run begins at 0. Here it is the
-//!   step, and a resumed run shows the curves of the earlier processes.
+//! - It ignores Ctrl-C, which in raw mode is a key like any other. `q` opens a menu, whose "kill" panics in the
+//!   training thread. SIGTERM leaves the terminal in raw mode on the alternate screen. Here the first Ctrl-C, `q`,
+//!   SIGINT or SIGTERM stops the run and saves it, a second one quits, and the terminal is always restored.
+//! - Its x axis counts reports, not steps: every validation shifts the curve, and a resumed run begins at 0. Here it is
+//!   the step, and a resumed run shows the curves of the earlier processes.
 //! - At 80 by 24 it shows two of the six metrics and no step count, and does not scroll; at 20 by 5 it shows no value.
 //! - It has no place for notices, such as a checkpoint that could not be saved, and log lines overwrite its frame.
 //! - It draws on terminals that cannot show it (`TERM=dumb`).

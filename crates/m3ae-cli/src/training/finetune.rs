@@ -9,11 +9,10 @@ use m3ae_benchmark::{Split, prepare_absent};
 use m3ae_prepare::SetName;
 use m3ae_train::RunConfig;
 
+use super::{RunArgs, Stop, recipe, start};
 use crate::backend::Backend;
 use crate::eval::show;
 use crate::progress::Bar;
-
-use super::{RunArgs, Stop, recipe, start};
 
 /// The recipe for the synthetic set's questions.
 pub const FINETUNE_PHANTOM: (&str, &str) =

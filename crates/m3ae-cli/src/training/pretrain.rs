@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
-use crate::backend::Backend;
-
 use super::{RunArgs, Stop, recipe, start};
+use crate::backend::Backend;
 
 /// The recipe of `m3ae pretrain` without options.
 pub const QUICKSTART: (&str, &str) = ("configs/quickstart.toml", include_str!("../../../../configs/quickstart.toml"));

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{chain, say, say_error};
 
 use super::peer::PeerArgs;
 use super::turns::{output, this_program};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::output::{chain, say, say_error};
 
 /// Everything that stands beside PyTorch: step, finetune, infer (one question and eight), retrieval, data, load, one
 /// after the other. Leaves all tables in all.md and the numbers in a JSON file of each, in --out.

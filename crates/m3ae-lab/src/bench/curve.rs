@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use m3ae_cli::output::say;
 use m3ae_report::{LineChart, Series};
 use serde_json::Value;
-
-use m3ae_cli::output::say;
 
 /// Put the curves of question-answering runs beside the reference's, training loss and validation: a table and a chart.
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,9 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::files;
+use m3ae_cli::output::say;
 use m3ae_data::{CaptionSample, Loader, LoaderConfig};
 use m3ae_image::{ClipTransform, DecodeOptions, decode};
 use m3ae_phantom::{PhantomConfig, generate};
@@ -14,9 +17,6 @@ use m3ae_text::Tokenizer;
 use serde::{Deserialize, Serialize};
 
 use super::turns::{Side, TurnArgs, Work, alternate, median, turn_of, write_json};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::files;
-use m3ae_cli::output::say;
 
 /// The peer: Pillow, with torchvision's transforms where they are there.
 const PEER: &str = include_str!("peers/transform.py");

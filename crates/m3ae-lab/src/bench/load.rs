@@ -10,14 +10,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::prelude::Device;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::memory;
+use m3ae_cli::output::say;
 use m3ae_model::M3aeConfig;
 use m3ae_weights::{Checkpoint, Extras, export_folder, find_config, load, resolve};
 use serde::Serialize;
 
 use super::turns::{Side, Turn, TurnArgs, Work, alternate, this_program, turn_of, write_json};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::memory;
-use m3ae_cli::output::say;
 
 /// The peer: `torch.load`, or crate safetensors' Python package.
 const PEER: &str = include_str!("peers/load.py");

@@ -11,6 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{say, say_error};
 use m3ae_model::{FusionText, M3aeConfig};
 use m3ae_train::pretrain::{self, Images, States};
 use m3ae_train::{AdamW, AdamWConfig, ObjectiveWeights, PretrainBatch, gradient_norms, pretrain_step};
@@ -20,8 +22,6 @@ use super::operations::{self, Pairs, Products};
 use super::step::{SizeArgs, describe};
 use super::turns::{median, write_json};
 use super::work::{Inputs, Kind, Size};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::output::{say, say_error};
 use products::Product;
 use samples::Samples;
 

@@ -8,6 +8,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use burn::prelude::Device;
 use m3ae::{Model, OpenOptions};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::model::ModelOptions;
+use m3ae_cli::output::say;
 use m3ae_image::Crop;
 use m3ae_text::Tokenizer;
 use m3ae_weights::{Extras, export_folder};
@@ -17,9 +20,6 @@ use super::operations::{self, Pairs};
 use super::synthetic::{caption, picture};
 use super::turns::{Side, TurnArgs, Work, alternate, median, write_json};
 use super::work::{Kind, Size};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::model::ModelOptions;
-use m3ae_cli::output::say;
 
 /// Scores of both ways may differ by this share of the largest: rounding.
 const TOLERANCE: f32 = 1e-4;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use m3ae_cli::backend::Backend;
+use m3ae_cli::output::{say, say_error};
 use m3ae_report::{LineChart, Series};
 use serde::Serialize;
 
@@ -13,8 +15,6 @@ use super::peer::PeerArgs;
 use super::step::{SizeArgs, describe, ours};
 use super::turns::{Side, Turn, Work, alternate, write_json};
 use super::work::{Kind, Size};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::output::{say, say_error};
 
 /// What a step costs by batch, image side and text length: ours, in turns with PyTorch where `--peer` names one.
 ///

@@ -4,14 +4,14 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use m3ae_cli::backend::Backend;
+use m3ae_cli::memory;
+use m3ae_cli::output::say;
 use serde::Serialize;
 
 use super::peer::PeerArgs;
 use super::turns::{Side, Turn, TurnArgs, Work, alternate, table, this_program, turn_of, write_json};
 use super::work::{self, Kind, Size};
-use m3ae_cli::backend::Backend;
-use m3ae_cli::memory;
-use m3ae_cli::output::say;
 
 /// Sizes of a step.
 #[derive(Debug, Clone, clap::Args)]

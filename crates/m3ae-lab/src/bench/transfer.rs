@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use m3ae_train::{Metrics, RunConfig};
-use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
-
 use m3ae_cli::backend::Backend;
 use m3ae_cli::output::say;
 use m3ae_cli::training::{FINETUNE_PHANTOM, INTERRUPTED, QUICKSTART, Stop, perform};
+use m3ae_train::{Metrics, RunConfig};
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Pre-train and fine-tune on synthetic data against fine-tuning alone: same data, same budget, several seeds.
 #[derive(Debug, clap::Args)]

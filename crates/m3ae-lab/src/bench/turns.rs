@@ -7,12 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use burn::prelude::Device;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
 use m3ae_cli::backend::Backend;
 use m3ae_cli::environment;
 use m3ae_cli::output::say_error;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// How often each side has its turn, and where the numbers go.
 #[derive(Debug, Clone, clap::Args)]
