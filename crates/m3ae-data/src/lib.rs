@@ -43,7 +43,7 @@ pub use error::DataError;
 pub use labelled_arrow::{
     ClassifiedSample, ClassifiedSet, Question, QuestionSet, read_classes_arrow, read_questions_arrow, shared_vocabulary,
 };
-pub use loader::{Loader, LoaderConfig, Shard};
+pub use loader::{Loader, LoaderConfig};
 pub use mixture::{MixtureSource, mix};
 pub use sample::{CaptionSample, CaptionSet, SkipReason, Skipped, collapse_whitespace};
 pub use source::{ImageBytes, ImageSources, row_path};

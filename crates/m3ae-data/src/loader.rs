@@ -23,7 +23,7 @@ mod config;
 mod false_texts;
 mod order;
 
-pub use config::{LoaderConfig, Shard};
+pub use config::LoaderConfig;
 use false_texts::FalseTexts;
 use order::Order;
 
@@ -127,7 +127,7 @@ impl Loader {
         self.shared.images.len()
     }
 
-    /// Number of batches in every epoch, the same for every rank; 0 where `drop_last` leaves none.
+    /// Number of batches in every epoch, 0 where `drop_last` leaves none.
     #[must_use]
     pub fn batches(&self) -> usize {
         self.shared.order.batches()
@@ -148,7 +148,7 @@ impl Loader {
         first_batch: usize,
     ) -> impl Iterator<Item = Result<CaptionBatch, DataError>> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        let order = shared.order.of(epoch, shared.samples.len(), |sample| shared.samples[sample].text_ids.len());
+        let order = shared.order.of(epoch, shared.samples.len());
         let make: Make<CaptionBatch> = Arc::new(move |index, stop| Ok(shared.batch(epoch, index, &order, stop)));
         Prefetch::new(make, first_batch..self.shared.order.batches(), self.workers, self.prefetch)
     }

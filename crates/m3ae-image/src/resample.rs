@@ -3,6 +3,10 @@
 //! Two passes, columns then rows. Each output value is a weighted sum of the inputs under the kernel (a = -0.5, widened
 //! by the scale where the image shrinks), in integers: weights are rounded to 22 fractional bits, and each pass rounds
 //! to 8 bits. Source: Pillow, `src/libImaging/Resample.c` (behaviour; the code is ours).
+//!
+//! Not `fast_image_resize`: version 5.5 (Catmull-Rom, a = -0.5) gives other values. Of the 21 golden images, resized to
+//! shorter sides of 64, 224, 288 and 384 in grey, RGB and RGBA, none came out equal: 6 512 028 of 81 620 992 values
+//! differ, the furthest by 29. It took half the time (0.25 s instead of 0.51 s for all of them).
 
 use std::ops::Range;
 

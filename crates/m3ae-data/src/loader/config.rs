@@ -24,43 +24,17 @@ pub struct LoaderConfig {
     pub max_length: usize,
     /// Whether every epoch has its own random order; else the samples' order.
     pub shuffle: bool,
-    /// Batches within which samples are sorted by the length of their text, so that less padding is needed; 0 sorts
-    /// nothing. Each window of so many batches has the samples that it would have had, in other batches; the batches of
-    /// a window are shuffled again (unless `shuffle` is off).
-    pub length_window: usize,
     /// Whether each sample gets another image of the data set too, drawn uniformly (for image-text matching).
     pub false_images: bool,
     /// How many texts of other images each sample gets too, drawn uniformly and independently (for retrieval).
     pub false_texts: usize,
     /// Whether an epoch's last batch is left out where it is not full.
     pub drop_last: bool,
-    /// Which of the batches are this process's.
-    pub shard: Shard,
     /// MiB of images to keep, so that they are decoded once; 0 keeps none. Kept are transformed images where the
     /// transform draws nothing, else decoded ones, which are often larger. Changes no batch.
     pub cache_mib: usize,
     /// Limits for image files.
     pub decode: DecodeOptions,
-}
-
-/// One of several processes that share the batches of an epoch.
-///
-/// All make the same global order. Batch `i` of rank `r` is global batch `i · world + r`: ranks see different batches,
-/// and equally many. Global batches that do not make a whole round are left out with `drop_last`; without it, ranks
-/// that have none left in the last round get an empty batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// This process, from 0.
-    pub rank: usize,
-    /// How many there are, at least 1.
-    pub world: usize,
-}
-
-impl Default for Shard {
-    /// A single process.
-    fn default() -> Self {
-        Self { rank: 0, world: 1 }
-    }
 }
 
 impl Default for LoaderConfig {
@@ -75,11 +49,9 @@ impl Default for LoaderConfig {
             transform: Transform::Clip,
             max_length: 64,
             shuffle: true,
-            length_window: 0,
             false_images: true,
             false_texts: 0,
             drop_last: true,
-            shard: Shard::default(),
             cache_mib: 512,
             decode: DecodeOptions::default(),
         }
@@ -93,10 +65,6 @@ impl LoaderConfig {
             if value == 0 {
                 return Err(DataError::config(field, "0: choose 1 or more"));
             }
-        }
-        let Shard { rank, world } = self.shard;
-        if rank >= world {
-            return Err(DataError::config("shard", format!("rank {rank} of {world}: choose a rank below the number")));
         }
         Ok(())
     }
