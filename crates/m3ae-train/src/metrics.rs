@@ -182,6 +182,7 @@ pub(crate) mod exact {
 
     /// A number that is written this way wherever no field attribute can say so.
     #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
     pub(crate) struct Exact(#[serde(with = "super::exact")] pub f64);
 
     pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
