@@ -48,6 +48,7 @@ mod finding;
 mod language;
 mod layout;
 mod questions;
+mod sampling;
 mod shapes;
 mod truth;
 mod write;

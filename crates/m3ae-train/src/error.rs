@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use m3ae_files::FilesError;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
 use crate::recipe::RunConfigError;
-use crate::run::RunFolderError;
 
 /// The model lacks a head that the task needs.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -16,6 +16,41 @@ pub struct MissingHead(pub &'static str);
 /// A head of the model, if it is there.
 pub(crate) fn required<'a, T>(head: Option<&'a T>, name: &'static str) -> Result<&'a T, MissingHead> {
     head.ok_or(MissingHead(name))
+}
+
+/// Why a run's folder cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunFolderError {
+    /// A file or folder cannot be read, written or removed.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A line that JSON cannot hold: a defect of this program.
+    #[error("{path}: {source} (this is a defect of this program: please report it)")]
+    Json {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the serialiser said.
+        source: serde_json::Error,
+    },
+    /// Another process trains in the folder.
+    #[error("{path}: another process is training in this folder; wait for it, or choose another name")]
+    Locked {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The folder is there already.
+    #[error("{path} already holds a run; resume it, choose another run.name, or overwrite it")]
+    Exists {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The folder holds something, and no run.
+    #[error("{path} already holds files, which are not a run's and are not overwritten; choose another run.name")]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 /// Why a run did not start or did not go on.

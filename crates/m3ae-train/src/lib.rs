@@ -56,7 +56,7 @@ mod tasks;
 mod testing;
 
 pub use checkpoint::{Best, CheckpointError, Difference, Identity, Manifest, Progress, RunCheckpoint, Window};
-pub use error::{MissingHead, TrainError};
+pub use error::{MissingHead, RunFolderError, TrainError};
 pub use finetune::{Classification, QuestionAnswering, Retrieval};
 pub use losses::{cross_entropy, hits, mim_loss, vqa_loss};
 pub use metrics::{Measured, Metrics, NonFinite, Sums, Term};
@@ -70,7 +70,7 @@ pub use recipe::{
     AllReduce, CheckpointSection, DataSection, FalseImages, InitSection, LogSection, MaskingSection, ModelSection,
     ObjectivesSection, OnFailure, RunConfig, RunConfigError, RunSection, TaskSection, TextSection, TrainSection,
 };
-pub use run::{Observer, Run, RunFolder, RunFolderError, Start, StepReport, Summary, train};
+pub use run::{Observer, Run, RunFolder, Start, StepReport, Summary, train};
 pub use setup::Setup;
 pub use task::{Task, TaskSpec};
 pub use tasks::{TASKS, describe_metric};

@@ -16,7 +16,7 @@ use m3ae_model::M3ae;
 use m3ae_random::{Key, Stream};
 
 use crate::checkpoint::{CheckpointError, CheckpointManager, Identity, Progress, RunCheckpoint, Snapshot, differences};
-use crate::error::TrainError;
+use crate::error::{RunFolderError, TrainError};
 use crate::metrics::Metrics;
 use crate::optim::{AdamW, placeholder};
 use crate::parallel::Devices;
@@ -25,7 +25,7 @@ use crate::setup::Setup;
 use observer::Line;
 use skipped::SkipBudget;
 
-pub use folder::{RunFolder, RunFolderError};
+pub use folder::RunFolder;
 pub use observer::{Observer, Start, StepReport};
 
 /// How a run ended.

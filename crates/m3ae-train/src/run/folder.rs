@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use m3ae_files::{FilesError, Lock, clear_leftovers, remove_folder};
 use serde::Serialize;
-use thiserror::Error;
 
 use crate::checkpoint::{CheckpointError, Progress, RunCheckpoint, newest_checkpoint};
+use crate::error::RunFolderError;
 use crate::recipe::RunConfig;
 
 /// The resolved recipe.
@@ -17,41 +17,6 @@ const METRICS: &str = "metrics.jsonl";
 /// Samples that were left out, a line each.
 pub(crate) const SKIPPED: &str = "skipped.txt";
 const LOCK: &str = ".lock";
-
-/// Why a run's folder cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RunFolderError {
-    /// A file or folder cannot be read, written or removed.
-    #[error(transparent)]
-    Files(#[from] FilesError),
-    /// A line that JSON cannot hold: a defect of this program.
-    #[error("{path}: {source} (this is a defect of this program: please report it)")]
-    Json {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What the serialiser said.
-        source: serde_json::Error,
-    },
-    /// Another process trains in the folder.
-    #[error("{path}: another process is training in this folder; wait for it, or choose another name")]
-    Locked {
-        /// The run's folder.
-        path: PathBuf,
-    },
-    /// The folder is there already.
-    #[error("{path} already holds a run; resume it, choose another run.name, or overwrite it")]
-    Exists {
-        /// The run's folder.
-        path: PathBuf,
-    },
-    /// The folder holds something, and no run.
-    #[error("{path} already holds files, which are not a run's and are not overwritten; choose another run.name")]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-    },
-}
 
 /// The folder of a run. Only one process has it open at a time.
 #[derive(Debug)]
