@@ -17,10 +17,10 @@
 //! Nothing in a file is trusted: every offset is checked before it is followed, and what does not hold is an
 //! [`ArrowError`] that names file, row and column.
 //!
-//! The reader is ours because `arrow_ipc`'s `FileDecoder` (60.1) trusts the offsets in a file: with every byte of the first
-//! and last 4 KiB of a prepared file set to 0, 127, 128 and 255 in turn, and the place of each batch checked beforehand,
-//! it panicked on 1 874 of 29 936 damaged files, most often in `Buffer::slice_with_length`. It also decodes a whole batch
-//! for one row. Writing goes through `arrow_ipc`.
+//! The reader is ours because `arrow_ipc`'s `FileDecoder` (60.1) trusts the offsets in a file: with every byte of
+//! the first and last 4 KiB of a prepared file set to 0, 127, 128 and 255 in turn, and the place of each batch
+//! checked beforehand, it panicked on 1 874 of 29 936 damaged files, most often in `Buffer::slice_with_length`. It
+//! also decodes a whole batch for one row. Writing goes through `arrow_ipc`.
 //!
 //! In the schema's metadata, `m3ae.vocabulary` holds the answers of a question-answering set (an answer's place is its
 //! label), `m3ae.labels` the names of each label column's classes, and `m3ae.question_types` what each question is
