@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use m3ae_train::{
     CheckpointError, Devices, Observer, Run, RunConfig, RunFolder, RunFolderError, Setup, Summary, TrainError,
-    describe_metric, train,
+    describe_metric, find_task, train,
 };
 
 pub use finetune::{FINETUNE_PHANTOM, FinetuneArgs, FinetuneTask, run as finetune};
@@ -175,10 +175,12 @@ fn report(summary: &Summary) {
     }
 }
 
-/// The recipe of a file, or the built-in one if no file is given.
+/// The recipe of a file, or the built-in one if no file is given. Its task is one that exists.
 fn recipe(file: Option<&PathBuf>, own: (&str, &str), overrides: &[String]) -> Result<RunConfig, TrainError> {
-    Ok(match file {
+    let config = match file {
         Some(path) => RunConfig::load(path, overrides)?,
         None => RunConfig::parse(own.1, own.0, overrides)?,
-    })
+    };
+    find_task(&config.task.kind)?;
+    Ok(config)
 }

@@ -73,4 +73,4 @@ pub use recipe::{
 pub use run::{Observer, Run, RunFolder, Start, StepReport, Summary, train};
 pub use setup::Setup;
 pub use task::{Task, TaskSpec};
-pub use tasks::{TASKS, describe_metric};
+pub use tasks::{TASKS, describe_metric, find_task};

@@ -10,7 +10,10 @@ use crate::task::TaskSpec;
 pub static TASKS: [&TaskSpec; 4] = [&PRETRAINING, &QUESTION_ANSWERING, &CLASSIFICATION, &RETRIEVAL];
 
 /// The task of this name, `task.kind` in a recipe.
-pub(crate) fn find_task(name: &str) -> Result<&'static TaskSpec, TrainError> {
+///
+/// # Errors
+/// There is no such task; the error names the key and the tasks there are.
+pub fn find_task(name: &str) -> Result<&'static TaskSpec, TrainError> {
     TASKS.into_iter().find(|task| task.name == name).ok_or_else(|| {
         let names: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
         let problem = format!("there is no task {name:?}; choose one of {}", names.join(", "));

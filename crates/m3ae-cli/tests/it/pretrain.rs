@@ -109,6 +109,15 @@ fn threads_of_the_processor_share_a_step_and_repeat_it_exactly() {
 }
 
 #[test]
+fn a_task_that_does_not_exist_is_named_by_both_commands() {
+    let (folder, _) = workplace();
+    for command in ["pretrain", "finetune"] {
+        let error = fails(folder.path(), &[command, "--config", "tiny.toml", "--set", "task.kind=captioning"]);
+        assert!(error.contains("task.kind: there is no task \"captioning\"; choose one of pretraining"), "{error}");
+    }
+}
+
+#[test]
 fn an_earlier_run_is_never_overwritten_unasked() {
     let (folder, run) = workplace();
     fs::create_dir_all(&run).unwrap();
