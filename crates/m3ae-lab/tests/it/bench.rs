@@ -8,8 +8,13 @@ use crate::{TINY, fails, succeeds};
 /// The built-in recipes at the tiny recipe's sizes, as values of `option`.
 fn tiny(option: &str) -> Vec<String> {
     let tiny: toml::Table = TINY.parse().unwrap();
-    let sizes = [("model", "vision_width"), ("model", "image_size"), ("phantom", "side"), ("phantom", "train")];
-    let sizes = sizes.map(|(section, key)| format!("{section}.{key}={}", tiny[section][key]));
+    let (vision, phantom) = (&tiny["model"]["vision"], &tiny["phantom"]);
+    let sizes = [
+        format!("model.vision.width={}", vision["width"]),
+        format!("model.vision.image_size={}", vision["image_size"]),
+        format!("phantom.side={}", phantom["side"]),
+        format!("phantom.train={}", phantom["train"]),
+    ];
     let counts = ["val", "test", "vqa_train", "vqa_val", "vqa_test"].map(|key| format!("phantom.{key}=4"));
     sizes.into_iter().chain(counts).flat_map(|value| [option.to_owned(), value]).collect()
 }
