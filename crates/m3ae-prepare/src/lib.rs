@@ -24,10 +24,12 @@
 //!
 //! // Validation on a copy of test, as published numbers for VQA-RAD were made.
 //! let options = PrepareOptions { val: Some(ValChoice::CopyTest), ..PrepareOptions::default() };
-//! let report = prepare(SetName::VqaRad, Path::new("data/vqa_rad"), Path::new("prepared"), &options, &mut |progress| {
+//! let files = prepare(SetName::VqaRad, Path::new("data/vqa_rad"), Path::new("prepared"), &options, &mut |progress| {
 //!     println!("{}: {} of {} images", progress.file, progress.done, progress.total);
 //! })?;
-//! println!("{report}");
+//! for file in files {
+//!     println!("{} {}: {} images, {} questions", file.set, file.split, file.images, file.texts);
+//! }
 //! # Ok::<(), m3ae_prepare::PrepareError>(())
 //! ```
 
