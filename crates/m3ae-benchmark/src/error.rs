@@ -37,7 +37,7 @@ pub enum BenchmarkError {
     Empty {
         /// The prepared file.
         path: PathBuf,
-        /// What is needed.
+        /// The reason.
         problem: &'static str,
     },
     /// The model cannot be opened.
@@ -164,7 +164,7 @@ pub enum BenchmarkError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// None of the images of a folder can be read.

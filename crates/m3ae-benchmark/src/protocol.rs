@@ -19,7 +19,7 @@ pub(crate) struct Findings {
     pub protocol: Protocol,
     /// Whether validation and test hold the same questions; true of the validation split itself.
     pub validation_equals_test: bool,
-    /// What a reader must know.
+    /// Notes for the reader of the results.
     pub notes: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn find(
             });
         }
         notes.push(format!(
-            "The model's {} answers are not the prepared set's {}, of which it knows {shared}: answers are matched by their words.",
+            "The model has {} answers and the prepared set {}; {shared} are the same. Answers are matched by their words.",
             answers.len(),
             known.len()
         ));

@@ -16,7 +16,7 @@ use crate::prepared::prepared_path;
 pub(crate) struct Questions {
     /// The file that is scored.
     pub path: PathBuf,
-    /// What is scored, in the file's order.
+    /// The questions that are scored, in the file's order.
     pub questions: Vec<Question>,
     /// The answers that are classes.
     pub vocabulary: Vocabulary,
@@ -24,7 +24,7 @@ pub(crate) struct Questions {
     pub validation_equals_test: Option<bool>,
     /// Questions of any split with an answer that is no class.
     pub unlabelled: usize,
-    /// Train, validation and test, as far as they are there.
+    /// Train, validation and test; `None` where the file is missing.
     pub splits: [Option<QuestionSet>; 3],
 }
 

@@ -1,7 +1,7 @@
 //! Retrieval: every image with every text. Images and texts are encoded once; each pair costs the fusion alone.
 //!
 //! Scores are kept in the results' folder as they are computed, a row per image, and an interrupted evaluation of the
-//! same model and data goes on where it was.
+//! same model and data continues where it stopped.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! On which items a checkpoint was chosen, as far as its files say.
+//! Finds out on which items a checkpoint was chosen.
 
 use std::fs;
 use std::path::Path;

@@ -27,7 +27,7 @@ pub enum Protocol {
     Clean,
 }
 
-/// The items on which a checkpoint was chosen, as far as its files say.
+/// The items on which a checkpoint was chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChosenOn {

@@ -18,13 +18,13 @@ pub const IGNORED: i64 = -100;
 /// The most tokens that are chosen in one sequence.
 pub const MAX_PREDICTIONS: usize = 512;
 
-/// What is masked together.
+/// The unit of masking: single tokens or whole words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
-    /// Each token for itself: what the reference does with RoBERTa.
+    /// Single tokens, as the reference does with RoBERTa.
     #[default]
     Token,
-    /// All tokens of a word: what the reference does with BERT.
+    /// All tokens of a word, as the reference does with BERT.
     WholeWord,
 }
 
@@ -35,9 +35,9 @@ pub struct TextMaskConfig {
     pub probability: f64,
     /// Share of the chosen tokens that become the mask token.
     pub replace: f64,
-    /// Share of the chosen tokens that become a random token; what is left of 1 stays as it is.
+    /// Share of the chosen tokens that become a random token. The remaining tokens stay as they are.
     pub random: f64,
-    /// What is masked together.
+    /// Single tokens or whole words.
     pub unit: Unit,
 }
 
@@ -93,7 +93,7 @@ impl TextMaskConfig {
     }
 }
 
-/// What the masking must know of a vocabulary.
+/// The ids of a vocabulary that masking needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
     size: u32,
@@ -245,7 +245,7 @@ impl TextMasker {
         chosen
     }
 
-    /// What is masked together: runs of positions, none of them special.
+    /// The units of a text: runs of positions, none of them special.
     fn words(&self, ids: &[u32], starts_word: impl Fn(usize) -> bool) -> Vec<std::ops::Range<usize>> {
         let mut words: Vec<std::ops::Range<usize>> = Vec::new();
         for (position, &id) in ids.iter().enumerate() {
