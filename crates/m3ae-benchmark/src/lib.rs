@@ -14,7 +14,7 @@
 //! [`Index`] keeps encoded images on disk, so that a folder of images is encoded once and searched many times.
 //!
 //! # Burn features
-//! The crate computes on the [`Device`](burn::prelude::Device) it is given. Choose a backend in your own `Cargo.toml`,
+//! The crate computes on the [`Device`] it is given. Choose a backend in your own `Cargo.toml`,
 //! such as `burn = { version = "=0.22.1", features = ["flex"] }` for the CPU.
 //!
 //! # Example

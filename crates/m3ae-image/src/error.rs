@@ -19,7 +19,7 @@ pub enum ImageError {
     /// The file is longer than the decoded image may be.
     #[error("the file has more than {limit} bytes, the limit")]
     FileTooLarge {
-        /// [`DecodeOptions::max_bytes`].
+        /// [`DecodeOptions::max_bytes`](crate::DecodeOptions::max_bytes).
         limit: u64,
     },
     /// The header promises more than the limits allow.
@@ -33,9 +33,9 @@ pub enum ImageError {
         height: u32,
         /// Decoded bytes per pixel.
         pixel_bytes: u8,
-        /// [`DecodeOptions::max_pixels`].
+        /// [`DecodeOptions::max_pixels`](crate::DecodeOptions::max_pixels).
         max_pixels: u64,
-        /// [`DecodeOptions::max_bytes`].
+        /// [`DecodeOptions::max_bytes`](crate::DecodeOptions::max_bytes).
         max_bytes: u64,
     },
     /// The file ends before the image does.
