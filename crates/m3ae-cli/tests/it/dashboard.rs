@@ -10,11 +10,12 @@ use crate::pretrain::TINY;
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
 
-/// Whether the tests here can run; says so if not.
+/// Whether the tests here can run; says so if not. In CI they must: `.ci/run` installs `script`.
 fn can_run() -> bool {
     let version = Command::new("script").arg("--version").output();
     let there = version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
     if !there {
+        assert!(std::env::var_os("CI").is_none(), "`script` of util-linux is missing, and CI needs it");
         println!("skipped: no `script` of util-linux on this machine");
     }
     there
