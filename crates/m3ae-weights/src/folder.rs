@@ -51,7 +51,8 @@ pub struct Extras {
 
 /// Writes a self-sufficient model folder at `out`, which must not exist yet. It appears whole or not at all.
 ///
-/// The weights are as [`save`](crate::save) writes them: complete for the reference's strict loading of the parts it computes with.
+/// The weights are as [`save`](crate::save) writes them: complete for the reference's strict loading of the parts it
+/// computes with.
 ///
 /// # Errors
 /// `out` exists, the number of answers is not that of the question-answering head, there is no tokenizer where one is
